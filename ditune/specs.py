@@ -1,0 +1,299 @@
+"""What a run is: frozen dataclasses that say everything a result depends on, and check it.
+
+A spec is plain data. It imports nothing heavy, so that a mistake is reported before torch or a kernel starts.
+A run is named by its key, the hash of its spec; fields that hold their default are left out of the hash, so that a new
+field does not rename the runs that do not use it.
+
+Every wrong value raises `SpecError`, one line with the field, the value and what is allowed.
+"""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+
+FAMILIES = ("uniform", "repeated", "periodic", "mirrored")
+POSITIONS = ("learned", "rotary")
+OPTIMIZERS = ("adamw", "muon")
+RULES = ("seen", "unseen")
+
+Range = tuple[int, int]
+"""A closed range of lengths; a single int n is read as (n, n)."""
+
+
+class SpecError(ValueError):
+    """A parameter that is mistyped or impossible; the message is one line."""
+
+
+def unknown(what: str, name: str, allowed) -> SpecError:
+    """The error for a name that does not exist, with the nearest one that does.
+
+    >>> str(unknown("field", "n_rule", ["n_rules", "n_examples"]))
+    "unknown field 'n_rule'; did you mean 'n_rules'? Allowed: n_rules, n_examples"
+    """
+    near = difflib.get_close_matches(str(name), [str(a) for a in allowed], n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else "."
+    return SpecError(f"unknown {what} {str(name)!r}{hint} Allowed: {', '.join(map(str, allowed))}")
+
+
+def convert(owner: str, name: str, kind, value):
+    """`value` as the annotated type `kind`, or a SpecError: lists become tuples, an int may be a Range, a dict a spec."""
+    if kind is Range and isinstance(value, int) and not isinstance(value, bool):
+        return (value, value)
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        for option in args:
+            try:
+                return convert(owner, name, option, value)
+            except SpecError:
+                continue
+    elif kind is types.NoneType and value is None:
+        return None
+    elif origin is tuple and isinstance(value, (list, tuple)):
+        kinds = [args[0]] * len(value) if args[-1] is Ellipsis else args
+        if len(kinds) == len(value):
+            return tuple(convert(owner, name, k, v) for k, v in zip(kinds, value))
+    elif dataclasses.is_dataclass(kind) and isinstance(value, (dict, kind)):
+        return value if isinstance(value, kind) else kind.of(**value)
+    elif kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    elif kind in (int, str, bool) and type(value) is kind:
+        return value
+    wanted = "int or [low, high]" if kind is Range else str(getattr(kind, "__name__", kind)) if origin is None else str(kind)
+    raise SpecError(f"{owner}.{name} = {value!r} has the wrong type; allowed: {wanted}")
+
+
+class Spec:
+    """Base of all specs: typed construction, replacement, plain-data form and key."""
+
+    @classmethod
+    def of(cls, **values):
+        """A spec from plain data (YAML, JSON, notebook parameters); an unknown key is an error."""
+        allowed = [f.name for f in dataclasses.fields(cls)]
+        for key in values:
+            if key not in allowed:
+                raise unknown(f"{cls.__name__} field", key, allowed)
+        return cls(**values)
+
+    def __post_init__(self):
+        hints = typing.get_type_hints(type(self))
+        for f in dataclasses.fields(self):
+            object.__setattr__(self, f.name, convert(type(self).__name__, f.name, hints[f.name], getattr(self, f.name)))
+        self.check()
+
+    def check(self):
+        """Raise SpecError where the fields contradict one another."""
+
+    def require(self, ok: bool, name: str, allowed: str):
+        if not ok:
+            raise SpecError(f"{type(self).__name__}.{name} = {getattr(self, name)!r}; allowed: {allowed}")
+
+    def replace(self, **changes):
+        """A copy with some fields changed, checked like a new one."""
+        return type(self).of(**{f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | changes)
+
+    def to_dict(self) -> dict:
+        """All fields as plain data."""
+        return json.loads(json.dumps(dataclasses.asdict(self)))
+
+    def changed(self) -> dict:
+        """The fields that differ from their default, as plain data: what the key is made of."""
+        out = {}
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if value != (f.default if f.default_factory is dataclasses.MISSING else f.default_factory()):
+                out[f.name] = plain(value)
+        return out
+
+    @property
+    def key(self) -> str:
+        """16 hexadecimal digits that identify the spec."""
+        text = json.dumps([type(self).__name__, self.changed()], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def plain(value):
+    """Specs inside specs and tuples as dicts and lists, defaults left out."""
+    if isinstance(value, Spec):
+        return value.changed()
+    return [plain(v) for v in value] if isinstance(value, tuple) else value
+
+
+@dataclass(frozen=True)
+class TaskSpec(Spec):
+    """A string-rewriting task: which rules, which inputs, how an example is written.
+
+    The defaults are the paper's main experiment (2405.19787, symbolic experiments): inputs of 50 letters, patterns of
+    20, 10^6 examples, x always present. The alphabet is not stated there; lower-case Latin letters are inferred.
+    """
+
+    n_rules: int = 1000
+    """Number of distinct training rules I (of rule sets, where `rules_in_prompt` > 1)."""
+    n_examples: int = 1_000_000
+    """Budget N = I x S: distinct training examples in all."""
+    alphabet_size: int = 26
+    x_len: Range = (20, 20)
+    y_len: Range = (20, 20)
+    z_len: Range = (50, 50)
+    occurrences: tuple[int, ...] = (1,)
+    """How often x occurs in z; drawn evenly from these numbers for each example that is not a no-op."""
+    no_op_share: float = 0.0
+    """Share of examples whose input does not contain x; the answer is then the input."""
+    replace_which: str | int = "first"
+    """Which occurrence is rewritten: "first" (the Markov step), "last", "all", or k for the k-th."""
+    families: tuple[str, ...] = ("uniform",)
+    """Families of words that both sides of a rule are drawn from: uniform, repeated, periodic, mirrored."""
+    k: Range = (1, 1)
+    """Constrainedness of the restricted families: copies of the base word in a side."""
+    tail_alpha: float | None = None
+    """Long tail: one weight a rule, U^(1/alpha), examples drawn in proportion. None: the same number for each rule."""
+    rules_in_prompt: int = 1
+    """Rules in the prompt, in order; the first that applies is used."""
+    n_steps: int = 1
+    """Rewriting steps from input to answer (fewer where no rule applies any more)."""
+
+    def check(self):
+        self.require(self.n_rules >= 1, "n_rules", "1 or more")
+        self.require(self.n_examples >= self.n_rules, "n_examples", f"at least one a rule, so {self.n_rules} or more")
+        self.require(2 <= self.alphabet_size <= 200, "alphabet_size", "2 to 200")
+        for name in ("x_len", "y_len", "z_len"):
+            low, high = getattr(self, name)
+            self.require(1 <= low <= high <= 2000, name, "1 <= low <= high <= 2000")
+        self.require(len(self.occurrences) > 0 and min(self.occurrences) >= 1, "occurrences", "one or more numbers >= 1")
+        need = self.x_len[1] * max(self.occurrences)
+        self.require(need <= self.z_len[0], "z_len", f"at least |x| * occurrences = {need}: the input must hold x")
+        self.require(0 <= self.no_op_share <= 1, "no_op_share", "0 to 1")
+        which = self.replace_which
+        self.require(which in ("first", "last", "all") or (isinstance(which, int) and which >= 1), "replace_which", "first, last, all, or k >= 1")
+        for family in self.families:
+            if family not in FAMILIES:
+                raise unknown("TaskSpec family", family, FAMILIES)
+        self.require(len(self.families) > 0, "families", ", ".join(FAMILIES))
+        self.require(1 <= self.k[0] <= self.k[1] <= self.x_len[0], "k", f"1 to |x| = {self.x_len[0]}")
+        self.require(self.tail_alpha is None or self.tail_alpha > 0, "tail_alpha", "None or a number > 0")
+        self.require(1 <= self.rules_in_prompt <= 20, "rules_in_prompt", "1 to 20")
+        self.require(1 <= self.n_steps <= 100, "n_steps", "1 to 100")
+        plain_step = self.rules_in_prompt == self.n_steps == 1
+        self.require(plain_step or which == "first", "replace_which", "first, where there are several rules or steps")
+        chance = (self.z_len[1] - self.x_len[0] + 1) * self.rules_in_prompt / self.alphabet_size ** self.x_len[0]
+        self.require(chance <= 1, "alphabet_size", f"more letters or a longer x: by chance alone z would hold x {chance:.1f} times")
+        self.require(self.n_rules <= self.capacity, "n_rules", f"at most {self.capacity}, the rules that {self.alphabet_size} letters allow")
+
+    def base_len(self, length: int) -> int:
+        """Free letters of a side: all of them, or one copy's at the largest k of a restricted family."""
+        return length if self.families == ("uniform",) else -(-length // self.k[1])
+
+    def prefix_len(self, side: Range) -> int:
+        """Leading letters that tell rules apart and training from test; as many as keep their number below 2^30."""
+        n, base = 0, self.base_len(side[0])
+        while n < base and self.alphabet_size ** (n + 1) <= 1 << 30:
+            n += 1
+        return n
+
+    @property
+    def n_groups(self) -> int:
+        """Combinations of family and k; rule r belongs to group r mod n_groups."""
+        return len(self.families) * (self.k[1] - self.k[0] + 1)
+
+    def n_words(self, side: Range) -> tuple[int, int]:
+        """Word prefixes of a side set apart for training and for test, half each."""
+        total = self.alphabet_size ** self.prefix_len(side)
+        return total - total // 2, total // 2
+
+    @property
+    def capacity(self) -> int:
+        """Most training rules (rule sets) that this task has."""
+        return min(self.n_words(self.x_len)[0] * self.n_words(self.y_len)[0], 1 << 58) * self.n_groups // self.rules_in_prompt
+
+
+@dataclass(frozen=True)
+class ModelSpec(Spec):
+    """A GPT-2 decoder. The defaults are the paper's: 6 layers, 4 heads, width 256, learned positions."""
+
+    n_layer: int = 6
+    n_head: int = 4
+    n_embd: int = 256
+    position: str = "learned"
+    """"learned" as in GPT-2, or "rotary"."""
+
+    def check(self):
+        self.require(1 <= self.n_layer <= 64, "n_layer", "1 to 64")
+        self.require(self.n_head >= 1, "n_head", "1 or more")
+        self.require(self.n_embd >= 1 and self.n_embd % self.n_head == 0, "n_embd", f"a multiple of n_head = {self.n_head}")
+        if self.position not in POSITIONS:
+            raise unknown("ModelSpec position", self.position, POSITIONS)
+        self.require(self.position == "learned" or self.n_embd // self.n_head % 2 == 0, "n_embd", "an even width per head for rotary positions")
+
+
+@dataclass(frozen=True)
+class TrainSpec(Spec):
+    """How a model is trained. Paper: AdamW, 1e-3, linear schedule, 50 epochs; batch size and warm-up are not stated.
+
+    The loss is the cross-entropy of the answer's tokens (end-of-sequence included), mean per token.
+    """
+
+    n_steps: int = 390_625
+    """Optimiser steps; 50 epochs of 10^6 examples at batch 128."""
+    batch_size: int = 128
+    optimizer: str = "adamw"
+    lr: float = 1e-3
+    """Peak AdamW rate: of all weights, or with Muon of embeddings, biases and norms."""
+    muon_lr: float = 6e-3
+    """Peak Muon rate of the matrices; used by optimizer "muon" only."""
+    warmup_share: float = 0.02
+    """Share of the steps in which the rate rises from 0; it then falls linearly to 0."""
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    """Largest norm of the gradient, per model."""
+    bf16: bool = False
+    """Multiply in bfloat16, weights and optimiser in fp32; for GPUs."""
+    n_evals: int = 10
+    """Points of the learning curve, the last step included."""
+
+    def check(self):
+        for name in ("n_steps", "batch_size", "n_evals"):
+            self.require(getattr(self, name) >= 1, name, "1 or more")
+        if self.optimizer not in OPTIMIZERS:
+            raise unknown("TrainSpec optimizer", self.optimizer, OPTIMIZERS)
+        for name in ("lr", "muon_lr", "clip"):
+            self.require(getattr(self, name) > 0, name, "a number > 0")
+        self.require(0 <= self.warmup_share < 1, "warmup_share", "0 to 1")
+        self.require(self.weight_decay >= 0, "weight_decay", "0 or more")
+
+
+@dataclass(frozen=True)
+class EvalSpec(Spec):
+    """A set of examples that no training saw, of rules that it saw or not."""
+
+    name: str = "unseen"
+    """The name of the set in the record."""
+    rules: str = "unseen"
+    """"seen": new inputs of training rules; "unseen": rules of which neither side occurs in training."""
+    n_examples: int = 100_000
+    task: TaskSpec | None = None
+    """The task that the examples are drawn from where it is not the one trained on."""
+
+    def check(self):
+        self.require(self.n_examples >= 1, "n_examples", "1 or more")
+        if self.rules not in RULES:
+            raise unknown("EvalSpec rules", self.rules, RULES)
+
+
+@dataclass(frozen=True)
+class RunSpec(Spec):
+    """One training with its evaluations: the unit that is computed once and recorded."""
+
+    task: TaskSpec = field(default_factory=TaskSpec)
+    model: ModelSpec = field(default_factory=ModelSpec)
+    train: TrainSpec = field(default_factory=TrainSpec)
+    evals: tuple[EvalSpec, ...] = (EvalSpec(), EvalSpec(name="seen", rules="seen"))
+    seed: int = 0
+    """Feeds the named random streams: rules, inputs, order, initialisation."""
+
+    def check(self):
+        self.require(self.seed >= 0, "seed", "0 or more")
+        names = [e.name for e in self.evals]
+        self.require(len(names) > 0 and len(set(names)) == len(names), "evals", "one or more sets with different names")
