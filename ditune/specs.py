@@ -41,7 +41,7 @@ def unknown(what: str, name: str, allowed) -> SpecError:
 
 def convert(owner: str, name: str, kind, value):
     """`value` as the annotated type `kind`, or a SpecError: lists become tuples, an int may be a Range, a dict a spec."""
-    if kind is Range and isinstance(value, int) and not isinstance(value, bool):
+    if kind == Range and isinstance(value, int) and not isinstance(value, bool):
         return (value, value)
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
@@ -62,7 +62,7 @@ def convert(owner: str, name: str, kind, value):
         return float(value)
     elif kind in (int, str, bool) and type(value) is kind:
         return value
-    wanted = "int or [low, high]" if kind is Range else str(getattr(kind, "__name__", kind)) if origin is None else str(kind)
+    wanted = "int or [low, high]" if kind == Range else str(getattr(kind, "__name__", kind)) if origin is None else str(kind)
     raise SpecError(f"{owner}.{name} = {value!r} has the wrong type; allowed: {wanted}")
 
 
