@@ -172,7 +172,8 @@ class TaskSpec(Spec):
             if family not in FAMILIES:
                 raise unknown("TaskSpec family", family, FAMILIES)
         self.require(len(self.families) > 0, "families", ", ".join(FAMILIES))
-        self.require(1 <= self.k[0] <= self.k[1] <= self.x_len[0], "k", f"1 to |x| = {self.x_len[0]}")
+        shortest = min(self.x_len[0], self.y_len[0])
+        self.require(1 <= self.k[0] <= self.k[1] <= shortest, "k", f"1 to {shortest}, the shortest side")
         self.require(self.tail_alpha is None or self.tail_alpha > 0, "tail_alpha", "None or a number > 0")
         self.require(1 <= self.rules_in_prompt <= 20, "rules_in_prompt", "1 to 20")
         self.require(1 <= self.n_steps <= 100, "n_steps", "1 to 100")
@@ -180,33 +181,31 @@ class TaskSpec(Spec):
         self.require(plain_step or which == "first", "replace_which", "first, where there are several rules or steps")
         chance = (self.z_len[1] - self.x_len[0] + 1) * self.rules_in_prompt / self.alphabet_size ** self.x_len[0]
         self.require(chance <= 1, "alphabet_size", f"more letters or a longer x: by chance alone z would hold x {chance:.1f} times")
-        self.require(self.n_rules <= self.capacity, "n_rules", f"at most {self.capacity}, the rules that {self.alphabet_size} letters allow")
+        self.require(self.n_rules <= self.n_pairs(False), "n_rules", f"at most {self.n_pairs(False)}, the rules that {self.alphabet_size} letters allow")
 
-    def base_len(self, length: int) -> int:
-        """Free letters of a side: all of them, or one copy's at the largest k of a restricted family."""
-        return length if self.families == ("uniform",) else -(-length // self.k[1])
-
-    def prefix_len(self, side: Range) -> int:
-        """Leading letters that tell rules apart and training from test; as many as keep their number below 2^30."""
-        n, base = 0, self.base_len(side[0])
-        while n < base and self.alphabet_size ** (n + 1) <= 1 << 30:
+    def prefix_len(self, side: Range, k: int = 1) -> int:
+        """Leading letters (of the base word) that tell rules apart and training from test: as many as keep the number
+        of prefixes below 2^30."""
+        n, base_len = 0, -(-side[0] // k)
+        while n < base_len and self.alphabet_size ** (n + 1) <= 1 << 30:
             n += 1
         return n
+
+    def n_words(self, side: Range, k: int = 1) -> tuple[int, int]:
+        """Word prefixes of a side set apart for training and for test, half each."""
+        total = self.alphabet_size ** self.prefix_len(side, k)
+        return total - total // 2, total // 2
 
     @property
     def n_groups(self) -> int:
         """Combinations of family and k; rule r belongs to group r mod n_groups."""
         return len(self.families) * (self.k[1] - self.k[0] + 1)
 
-    def n_words(self, side: Range) -> tuple[int, int]:
-        """Word prefixes of a side set apart for training and for test, half each."""
-        total = self.alphabet_size ** self.prefix_len(side)
-        return total - total // 2, total // 2
-
-    @property
-    def capacity(self) -> int:
-        """Most training rules (rule sets) that this task has."""
-        return min(self.n_words(self.x_len)[0] * self.n_words(self.y_len)[0], 1 << 58) * self.n_groups // self.rules_in_prompt
+    def n_pairs(self, unseen: bool) -> int:
+        """Rules (rule sets) that training, or the test of unseen rules, can draw without a repetition."""
+        k = 1 if self.families == ("uniform",) else self.k[1]
+        pairs = self.n_words(self.x_len, k)[unseen] * self.n_words(self.y_len, k)[unseen]
+        return pairs * self.n_groups // self.rules_in_prompt
 
 
 @dataclass(frozen=True)
@@ -297,3 +296,6 @@ class RunSpec(Spec):
         self.require(self.seed >= 0, "seed", "0 or more")
         names = [e.name for e in self.evals]
         self.require(len(names) > 0 and len(set(names)) == len(names), "evals", "one or more sets with different names")
+        for e in self.evals:
+            same = e.task is None or e.task.alphabet_size == self.task.alphabet_size
+            self.require(same, "evals", f"sets over the alphabet of {self.task.alphabet_size} letters that is trained on")

@@ -1,0 +1,114 @@
+"""Exact match of whole answers, overall and by slice, without generating a token.
+
+A prompt is answered right if the most likely token is the right one at every position of the answer, end of sequence
+included, given the right tokens before it. Row by row this equals greedy decoding, which would have produced those very
+tokens (tested against `greedy`), at the cost of one forward pass. Logits are compared in fp32.
+
+Shapes: M models, B examples, T positions, A answer positions.
+"""
+
+import torch
+
+from .model import forward
+from .specs import EvalSpec, ModelSpec, RunSpec, TaskSpec
+from .tasks import Alphabet, prompt_length, training_examples, unseen_examples
+
+BATCH = 512
+SLICES = ("no_op", "occurrences", "family", "k", "x_len", "z_len")
+
+
+@torch.no_grad()
+def answered(spec: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, start: int, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of rows (M, B, T) whose answers start at column `start` or later: is the whole answer right (M, B) bool, and the
+    mean negative log-likelihood of its tokens (M, B). Columns before a row's own answer must be masked by the caller
+    through `answer_targets`."""
+    targets = answer_targets(tokens, start, pad)
+    logits = forward(spec, w, tokens[:, :, :-1].long(), start - 1).float()
+    scored = targets != pad
+    right = (logits.argmax(dim=-1) == targets) | ~scored
+    nll = -logits.log_softmax(dim=-1).gather(-1, targets.long()[..., None])[..., 0]
+    return right.all(dim=-1), (nll * scored).sum(dim=-1) / scored.sum(dim=-1)
+
+
+def answer_targets(tokens: torch.Tensor, start: int, pad: int) -> torch.Tensor:
+    """Tokens from column `start` on, those up to a row's "=" replaced by padding: (..., T - start).
+
+    The sign "=" is three below `pad` in `Alphabet`; where inputs differ in length, prompts end at different columns.
+    """
+    tail = tokens[..., start:]
+    is_sign = tail == pad - 2
+    in_prompt = is_sign.flip(-1).cumsum(-1).flip(-1) > 0
+    return torch.where(in_prompt, pad, tail)
+
+
+@torch.no_grad()
+def greedy(spec: ModelSpec, w: dict[str, torch.Tensor], prompt: torch.Tensor, n_tokens: int) -> torch.Tensor:
+    """The n_tokens most likely tokens after each prompt (M, B, T), one at a time: (M, B, n_tokens)."""
+    rows = prompt.long()
+    for _ in range(n_tokens):
+        best = forward(spec, w, rows, rows.shape[-1] - 1).argmax(dim=-1)
+        rows = torch.cat([rows, best], dim=-1)
+    return rows[:, :, prompt.shape[-1] :]
+
+
+def eval_task(run: RunSpec, which: EvalSpec) -> TaskSpec:
+    """The task that an evaluation set is drawn from."""
+    return which.task or run.task
+
+
+def eval_examples(run: RunSpec, which: EvalSpec, first: int, n: int, device, copy: bool = False):
+    """Examples first .. first + n - 1 of an evaluation set. Seen rules: example numbers behind the training budget."""
+    number = torch.arange(first, first + n, device=device)
+    task = eval_task(run, which)
+    if which.rules == "unseen":
+        return unseen_examples(task, run.seed, number, copy)
+    return training_examples(task, run.seed, number + run.task.n_examples, copy)
+
+
+def evaluate(runs: list[RunSpec], w: dict[str, torch.Tensor], index: int, n: int) -> list[dict]:
+    """Results of M runs on the first n examples of their index-th evaluation set: one dict a run with
+
+    exact_match: share of right answers; copies: share of answers that repeat the input (where that is not right);
+    nll: mean negative log-likelihood of the answer's tokens, nats; n; slices: {name: {value: [exact_match, n]}}.
+    """
+    rows = {"right": [], "nll": [], "copied": []}
+    known: list[list[dict]] = []
+    for first in range(0, n, BATCH):
+        count = min(BATCH, n - first)
+        found, known_batch = evaluate_batch(runs, w, index, first, count)
+        known.append(known_batch)
+        for name, value in found.items():
+            rows[name].append(value)
+    columns = {name: torch.cat(parts, dim=1).cpu() for name, parts in rows.items()}
+    return [summary({k: v[m] for k, v in columns.items()}, [batch[m] for batch in known]) for m in range(len(runs))]
+
+
+def evaluate_batch(runs, w, index, first, count):
+    """Of one batch: right, nll and copied, (M, count) each, and the slices' tensors of each run."""
+    device = w["wte"].device
+    pad = Alphabet(runs[0].task.alphabet_size).pad
+    start = prompt_length(eval_task(runs[0], runs[0].evals[index]))
+    examples = [eval_examples(r, r.evals[index], first, count, device) for r in runs]
+    copies = [eval_examples(r, r.evals[index], first, count, device, copy=True) for r in runs]
+    tokens, copied = (torch.stack([e.tokens for e in group]) for group in (examples, copies))
+    right, nll = answered(runs[0].model, w, tokens, start, pad)
+    repeats, _ = answered(runs[0].model, w, copied, start, pad)
+    return {"right": right, "nll": nll, "copied": repeats & ~right}, [e.slices for e in examples]
+
+
+def summary(columns: dict[str, torch.Tensor], known: list[dict]) -> dict:
+    """Means over the examples of one run, and the exact match by each slice that takes more than one value."""
+    right = columns["right"].double()
+    slices = {}
+    for name in SLICES:
+        value = torch.cat([batch[name] for batch in known]).cpu()
+        kinds = value.unique().tolist()
+        if len(kinds) > 1:
+            slices[name] = {str(v): [right[value == v].mean().item(), int((value == v).sum())] for v in kinds}
+    return {
+        "exact_match": right.mean().item(),
+        "copies": columns["copied"].double().mean().item(),
+        "nll": columns["nll"].double().mean().item(),
+        "n": len(right),
+        "slices": slices,
+    }

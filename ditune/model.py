@@ -1,0 +1,162 @@
+"""The GPT-2 decoder as a pure function of one flat parameter tensor, for M models at once.
+
+All weights of M models lie in a single tensor (M, P). That makes a packed grid one program: every matrix product is a
+batched one over M, one clip or optimiser update serves all weights, a member's checkpoint is a row, and nothing of one
+member (not even a NaN) can reach another. The matrices come last, so that Muon finds them in one piece.
+
+Shapes: M models, B batch, T positions, C width, H heads, D width of a head, L layers, V tokens, P parameters of a model.
+Architecture: Radford et al. 2019 (GPT-2): pre-norm, learned positions, tanh GELU, tied head; rotary positions (Su et al.
+2021) replace the learned ones where the spec says so.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from .specs import ModelSpec
+
+INIT_STD = 0.02  # GPT-2's; output projections are divided by sqrt(2 L)
+MATRICES = ("qkv_w", "proj_w", "fc_w", "out_w")
+
+
+def layout(spec: ModelSpec, n_tokens: int, n_positions: int) -> dict[str, tuple[int, ...]]:
+    """Name and shape of each weight of one model, in the order of the flat tensor; layers are stacked."""
+    L, C = spec.n_layer, spec.n_embd
+    positions = {"wpe": (n_positions, C)} if spec.position == "learned" else {}
+    vectors = {"ln_1_w": C, "ln_1_b": C, "qkv_b": 3 * C, "proj_b": C, "ln_2_w": C, "ln_2_b": C, "fc_b": 4 * C, "out_b": C}
+    matrices = {"qkv_w": (C, 3 * C), "proj_w": (C, C), "fc_w": (C, 4 * C), "out_w": (4 * C, C)}
+    return (
+        {"wte": (n_tokens, C)}
+        | positions
+        | {name: (L, width) for name, width in vectors.items()}
+        | {"ln_f_w": (C,), "ln_f_b": (C,)}
+        | {name: (L, *matrices[name]) for name in MATRICES}
+    )
+
+
+def sizes(shapes: dict[str, tuple[int, ...]]) -> list[int]:
+    """Number of parameters of each weight."""
+    return [math.prod(shape) for shape in shapes.values()]
+
+
+def unflatten(flat: torch.Tensor, shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    """Views (M, *shape) into the flat tensor (M, P); its gradient comes back in one piece."""
+    parts = flat.split(sizes(shapes), dim=1)
+    return {name: part.unflatten(1, shape) for (name, shape), part in zip(shapes.items(), parts)}
+
+
+def initial(spec: ModelSpec, shapes: dict[str, tuple[int, ...]], seed: int) -> torch.Tensor:
+    """GPT-2's initial weights of one model, (1, P) on the CPU: the same whatever the device and the pack."""
+    random = torch.Generator().manual_seed(seed)
+    parts = []
+    for name, shape in shapes.items():
+        if name in ("wte", "wpe", *MATRICES):
+            std = INIT_STD / math.sqrt(2 * spec.n_layer) if name in ("proj_w", "out_w") else INIT_STD
+            parts.append(torch.randn(shape, generator=random) * std)
+        else:
+            parts.append(torch.full(shape, 1.0 if name.endswith("_w") else 0.0))
+    return torch.cat([p.flatten() for p in parts])[None]
+
+
+def linear(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """x (M, N, in) times w (M, in, out) plus b (M, out)."""
+    if len(x) == 1:  # one model: the plain product is faster than a batch of one
+        return torch.addmm(b.squeeze(0), x.squeeze(0), w.squeeze(0))[None]
+    return torch.baddbmm(b[:, None], x, w)
+
+
+def layer_norm(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Layer norm of x (M, N, C) with each model's own gain and bias (M, C)."""
+    if len(x) == 1:
+        return F.layer_norm(x, x.shape[-1:], w.squeeze(0), b.squeeze(0))
+    return torch.addcmul(b[:, None], F.layer_norm(x, x.shape[-1:]), w[:, None])
+
+
+def rotary(x: torch.Tensor, first: int) -> torch.Tensor:
+    """Rotate x (N, H, T, D) by its positions first, first + 1, ...: pairs (i, i + D/2), base 10,000."""
+    half = x.shape[-1] // 2
+    frequency = 10_000 ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
+    angle = torch.arange(first, first + x.shape[-2], device=x.device)[:, None] * frequency
+    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    a, b = x.split(half, dim=-1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+
+
+def attention(spec: ModelSpec, qkv: torch.Tensor, B: int, start: int) -> torch.Tensor:
+    """Causal attention of the queries from column start on. qkv (M, B*T, 3C) -> (M, B*(T-start), C); M folds into the batch."""
+    M, C, H = len(qkv), spec.n_embd, spec.n_head
+    T = qkv.shape[1] // B
+    q, k, v = qkv.view(M * B, T, 3, H, C // H).permute(2, 0, 3, 1, 4)  # each (M*B, H, T, D)
+    q = q[:, :, start:]
+    if spec.position == "rotary":
+        q, k = rotary(q, start), rotary(k, 0)
+    if start == 0:
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    else:
+        visible = torch.ones(T - start, T, dtype=torch.bool, device=q.device).tril(start)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+    return y.transpose(1, 2).reshape(M, B * (T - start), C)
+
+
+def forward(spec: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, start: int = 0) -> torch.Tensor:
+    """Logits (M, B, T - start, V) of the positions from column `start` on, for tokens (M, B, T).
+
+    Only the answer is scored, so what the last layer and the head would do for the prompt's positions is left out.
+    """
+    M, B, T = tokens.shape
+    V = w["wte"].shape[1]
+    member = torch.arange(M, device=tokens.device)[:, None] * V
+    x = F.embedding(tokens.reshape(M, B * T) + member, w["wte"].flatten(0, 1))  # (M, B*T, C)
+    if spec.position == "learned":
+        x = (x.view(M, B, T, -1) + w["wpe"][:, None, :T]).view(M, B * T, -1)
+    layers = zip(*(w[name].unbind(1) for name in ("ln_1_w", "ln_1_b", "qkv_w", "qkv_b", "proj_w", "proj_b",
+                                                  "ln_2_w", "ln_2_b", "fc_w", "fc_b", "out_w", "out_b")))  # fmt: skip
+    for i, (ln_1_w, ln_1_b, qkv_w, qkv_b, proj_w, proj_b, ln_2_w, ln_2_b, fc_w, fc_b, out_w, out_b) in enumerate(layers):
+        skip = start if i == spec.n_layer - 1 else 0
+        y = attention(spec, linear(layer_norm(x, ln_1_w, ln_1_b), qkv_w, qkv_b), B, skip)
+        if skip:
+            x = x.view(M, B, T, -1)[:, :, skip:].reshape(M, B * (T - skip), -1)
+        x = x + linear(y, proj_w, proj_b)
+        x = x + linear(F.gelu(linear(layer_norm(x, ln_2_w, ln_2_b), fc_w, fc_b), approximate="tanh"), out_w, out_b)
+    x = layer_norm(x, w["ln_f_w"], w["ln_f_b"])
+    return torch.bmm(x, w["wte"].transpose(1, 2)).view(M, B, T - start, V)
+
+
+# ---- to and from transformers ----------------------------------------------------------------------------------------
+
+HF_LAYER = {
+    "ln_1_w": "ln_1.weight", "ln_1_b": "ln_1.bias", "qkv_w": "attn.c_attn.weight", "qkv_b": "attn.c_attn.bias",
+    "proj_w": "attn.c_proj.weight", "proj_b": "attn.c_proj.bias", "ln_2_w": "ln_2.weight", "ln_2_b": "ln_2.bias",
+    "fc_w": "mlp.c_fc.weight", "fc_b": "mlp.c_fc.bias", "out_w": "mlp.c_proj.weight", "out_b": "mlp.c_proj.bias",
+}  # fmt: skip
+HF_WHOLE = {"wte": "wte.weight", "wpe": "wpe.weight", "ln_f_w": "ln_f.weight", "ln_f_b": "ln_f.bias"}
+
+
+def to_transformers(spec: ModelSpec, shapes: dict[str, tuple[int, ...]], flat: torch.Tensor):
+    """One model, flat (P,), as a `transformers.GPT2LMHeadModel` with the same logits. Learned positions only."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    if spec.position != "learned":
+        raise ValueError("GPT2LMHeadModel has learned positions; this model has rotary ones")
+    w = {name: value[0] for name, value in unflatten(flat[None], shapes).items()}
+    (V, C), (T, _) = shapes["wte"], shapes["wpe"]
+    config = GPT2Config(vocab_size=V, n_positions=T, n_embd=C, n_layer=spec.n_layer, n_head=spec.n_head, bos_token_id=None,
+                        eos_token_id=None, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)  # fmt: skip
+    model = GPT2LMHeadModel(config)
+    state = {f"transformer.{theirs}": w[ours] for ours, theirs in HF_WHOLE.items()}
+    state |= {f"transformer.h.{i}.{theirs}": w[ours][i] for i in range(spec.n_layer) for ours, theirs in HF_LAYER.items()}
+    model.load_state_dict(state | {"lm_head.weight": w["wte"]})
+    return model.eval()
+
+
+def from_transformers(model) -> tuple[ModelSpec, dict[str, tuple[int, ...]], torch.Tensor]:
+    """The spec, layout and flat weights (P,) of a `transformers.GPT2LMHeadModel`."""
+    c = model.config
+    spec = ModelSpec(n_layer=c.n_layer, n_head=c.n_head, n_embd=c.n_embd)
+    shapes, state = layout(spec, c.vocab_size, c.n_positions), model.transformer.state_dict()
+    parts = [
+        state[HF_WHOLE[name]] if name in HF_WHOLE else torch.stack([state[f"h.{i}.{HF_LAYER[name]}"] for i in range(c.n_layer)])
+        for name in shapes
+    ]
+    return spec, shapes, torch.cat([p.detach().flatten() for p in parts])

@@ -1,0 +1,455 @@
+"""The task generator: string-rewriting examples as token tensors, a pure function of (spec, seed, rule, example).
+
+An example is a rule x -> y, an input z and its answer, written as one row of tokens
+
+    x > y | z = answer .          (with R rules in the prompt: x1 > y1 | x2 > y2 | z = answer .)
+
+Nothing is stored and nothing depends on order: every letter is read off a counter-based hash of the seed's named
+stream, the rule's number and the example's number, in 32-bit arithmetic that gives the same bits on a CPU and a GPU.
+That is what lets ten million rules, any batch or any shard of them cost no memory. What the answers must be is said
+by `ditune.markov`; the tests compare the two on random specs.
+
+Shapes: B examples, R rules in a prompt, X, Y, Z longest sides and input, T longest row.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+
+from .specs import FAMILIES, TaskSpec
+
+MASK16, MASK17 = 0xFFFF, 0x1FFFF
+N_CHOICES = 4  # hash words that decide an example's kind, before its letters
+
+
+# ---- counter-based hashing -------------------------------------------------------------------------------------------
+
+
+def stream(seed: int, name: str) -> tuple[int, int]:
+    """Two 32-bit words for the stream `name` of `seed`; streams are independent, so that each changes what it should."""
+    digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()
+    return tuple(int.from_bytes(digest[i : i + 4], "little", signed=True) for i in (0, 4))
+
+
+def mix(h: torch.Tensor) -> torch.Tensor:
+    """A bijection of 32-bit words that scatters them, in place; the constants are Wellons' lowbias32 (hash-prospector)."""
+    h ^= (h >> 16) & MASK16  # int32 shifts drag the sign along; the mask takes it away
+    h *= 0x7FEB352D
+    h ^= (h >> 15) & MASK17
+    h *= 0x846CA68B - (1 << 32)
+    h ^= (h >> 16) & MASK16
+    return h
+
+
+@dataclass
+class Stream:
+    """A stream of hash words for each of B counters: word n is mix(start + n * stride). Both: (B,) int32."""
+
+    start: torch.Tensor
+    stride: torch.Tensor
+
+    @classmethod
+    def of(cls, key: tuple[int, int], first: torch.Tensor, second: torch.Tensor) -> "Stream":
+        """The streams numbered (first, second), int64 (B,). Start and stride see all 64 bits in different order."""
+        low, high, other = first.to(torch.int32), (first >> 32).to(torch.int32), second.to(torch.int32)
+        start = mix(mix(mix(low ^ key[0]) + high) ^ other)
+        stride = mix(mix(mix(other + key[1]) ^ low) + high)
+        return cls(start, stride | 1)
+
+    def words(self, first: int, n: int) -> torch.Tensor:
+        """Words first to first + n - 1 of each stream: (B, n) int32."""
+        lanes = torch.arange(first, first + n, dtype=torch.int32, device=self.start.device)
+        return mix(torch.addcmul(self.start[:, None], self.stride[:, None], lanes))
+
+    def letters(self, first: int, n: int, alphabet_size: int) -> torch.Tensor:
+        """(B, n) letters as uint8, two a word; a letter's probability is even to within alphabet_size / 65536."""
+        h = self.words(first, -(-n // 2))
+        both = torch.cat([(h & MASK16).mul_(alphabet_size) >> 16, ((h >> 16) & MASK16).mul_(alphabet_size) >> 16], dim=1)
+        return both[:, :n].to(torch.uint8)
+
+    def retry(self, rows: torch.Tensor, attempt: int) -> "Stream":
+        """Fresh streams for the rows that are drawn again."""
+        return Stream(mix(self.start[rows] + attempt), self.stride[rows])
+
+
+def below(words: torch.Tensor, n) -> torch.Tensor:
+    """Hash words as numbers 0 .. n - 1, int64; n is an int or a tensor of them."""
+    return ((words.long() & 0xFFFFFFFF) * n) >> 32
+
+
+def permute(i: torch.Tensor, n: torch.Tensor, key: tuple[int, int]) -> torch.Tensor:
+    """Place of each i in a keyed permutation of 0 .. n - 1. i (B,), n (B,) or (1,), int64, 0 <= i < n <= 2^31.
+
+    Rounds of multiply, add and xor-shift permute the next power of two; what falls outside walks on until it is inside.
+
+    >>> sorted(permute(torch.arange(10), torch.tensor([10]), stream(0, "rules")).tolist())
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    """
+    n = n.expand_as(i)
+    bits = torch.frexp((n - 1).double()).exponent.long().clamp(min=1)
+    out, todo = i.clone(), torch.arange(len(i), device=i.device)
+    while len(todo):
+        v, bit, half = out[todo], bits[todo], (bits[todo] + 1) // 2
+        for turn, odd in enumerate((0x2C1B3C6D, 0x297A2D39, 0x1B56C4E9, 0x7FEB352D)):
+            v = (v * odd + (key[turn % 2] >> turn)) & ((1 << bit) - 1)
+            v = v ^ (v >> half)
+        out[todo] = v
+        todo = todo[v >= n[todo]]
+    return out
+
+
+# ---- rules -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Words:
+    """B words: letters (B, L) uint8, padded at the right where lengths differ, and length (B,) int64."""
+
+    letters: torch.Tensor
+    length: torch.Tensor
+
+    def __getitem__(self, rows) -> "Words":
+        return Words(self.letters[rows], self.length[rows])
+
+
+def digits(number: torch.Tensor, n: int, base: int) -> torch.Tensor:
+    """The n digits of each number (B,), lowest first: (B, n) uint8. Floating point: integer division is 10 times slower."""
+    out, rest = [], number.double()
+    for _ in range(n):
+        quotient = ((rest + 0.5) * (1 / base)).floor_()  # exact below 2^30: the error is far under 0.5 / base
+        out.append(torch.add(rest, quotient, alpha=-base).to(torch.uint8))
+        rest = quotient
+    return torch.stack(out, dim=1)
+
+
+def drawn_range(words: torch.Tensor, bounds: tuple[int, int]) -> torch.Tensor:
+    """Numbers low .. high, one a hash word."""
+    low, high = bounds
+    return torch.full_like(words, low, dtype=torch.int64) if low == high else low + below(words, high - low + 1)
+
+
+def family_index(family: torch.Tensor, k: torch.Tensor, length: torch.Tensor, longest: int) -> torch.Tensor:
+    """For each position of a word, the position of its letter in the base word: (B, longest) int64.
+
+    A word of length L holds k copies of a base word of m = ceil(L / k) letters. For the base abc and k = 2 (OIF, semantic
+    diversity; the paper's examples are aaabbbccc, abcabc, abccbaabc): repeated aabbcc, periodic abcabc, mirrored abccba.
+    """
+    p = torch.arange(longest, device=k.device)[None]
+    m = -((-length) // k)[:, None]
+    copy, offset = p // m, p % m
+    repeated, mirrored = p // k[:, None], torch.where(copy % 2 == 0, offset, m - 1 - offset)
+    table = torch.stack([p.expand_as(offset), repeated, offset, mirrored])  # in the order of specs.FAMILIES
+    return table.gather(0, family[None, :, None].expand(1, -1, longest))[0]
+
+
+@dataclass
+class Rules:
+    """B rules x -> y with the family (index into specs.FAMILIES) and k that both sides were drawn from."""
+
+    x: Words
+    y: Words
+    family: torch.Tensor
+    k: torch.Tensor
+
+
+def by_k(spec: TaskSpec, k: torch.Tensor, value) -> torch.Tensor:
+    """value(k) of each row: (B,) int64."""
+    return torch.tensor([value(n) for n in range(1, spec.k[1] + 1)], device=k.device)[k - 1]
+
+
+def side_words(spec: TaskSpec, side: str, key, rank: torch.Tensor, length: torch.Tensor, k: torch.Tensor, random: Stream) -> Words:
+    """Base words of one side whose prefix has the given rank (B,) in the keyed permutation of prefixes."""
+    bounds = getattr(spec, f"{side}_len")
+    n_prefix = by_k(spec, k, lambda n: spec.prefix_len(bounds, n))
+    prefix = permute(rank, spec.alphabet_size**n_prefix, key)
+    letters = random.letters(N_CHOICES + (spec.x_len[1] if side == "y" else 0), bounds[1], spec.alphabet_size)
+    most = int(n_prefix.max())
+    fixed = torch.arange(most, device=rank.device)[None] < n_prefix[:, None]
+    letters[:, :most] = torch.where(fixed, digits(prefix, most, spec.alphabet_size), letters[:, :most])
+    return Words(letters, length)
+
+
+def make_rules(spec: TaskSpec, seed: int, number: torch.Tensor, unseen: bool = False) -> Rules:
+    """The rules of the given numbers (B,) int64, of training or (`unseen`) set apart from it.
+
+    The leading letters of a side come from a keyed permutation of all such prefixes, of which training owns the first
+    half and test the other: no word of one is ever a word of the other. Rule r takes x prefix r mod n_x and a y prefix
+    that makes the pair new; so rules are distinct, and no two share x while there are enough words. (Both hold within a
+    family and k; two families meet only in words that belong to both, such as aaaa.)
+    """
+    families = torch.tensor([FAMILIES.index(f) for f in spec.families], device=number.device)
+    family = families[number % len(families)]
+    k = torch.where(family == 0, 1, spec.k[0] + number // len(families) % (spec.k[1] - spec.k[0] + 1))
+    random = Stream.of(stream(seed, f"rules/{unseen}"), number, torch.zeros_like(number))
+    inside, choice = number // spec.n_groups, random.words(0, 2)
+    n_x, n_y = (by_k(spec, k, lambda n, side=side: spec.n_words(side, n)[unseen]) for side in (spec.x_len, spec.y_len))
+    apart = Stream.of(stream(seed, f"groups/{unseen}"), number % spec.n_groups, k).words(0, 1)[:, 0]
+    rank_x = (inside + below(apart, n_x)) % n_x
+    shift = Stream.of(stream(seed, f"pairs/{unseen}"), rank_x, k).words(0, 1)[:, 0]
+    rank_y = (inside // n_x + below(shift, n_y)) % n_y
+    if unseen:
+        rank_x += by_k(spec, k, lambda n: spec.n_words(spec.x_len, n)[0])
+        rank_y += by_k(spec, k, lambda n: spec.n_words(spec.y_len, n)[0])
+    x = side_words(spec, "x", stream(seed, "rules/x"), rank_x, drawn_range(choice[:, 0], spec.x_len), k, random)
+    y = side_words(spec, "y", stream(seed, "rules/y"), rank_y, drawn_range(choice[:, 1], spec.y_len), k, random)
+    if spec.families != ("uniform",):
+        for side in (x, y):
+            side.letters = side.letters.gather(1, family_index(family, k, side.length, side.letters.shape[1]))
+    return Rules(x, y, family, k)
+
+
+# ---- inputs and answers ----------------------------------------------------------------------------------------------
+
+
+def occurs_at(z: Words, x: Words) -> torch.Tensor:
+    """Where x occurs in z, overlaps included: (B, Z - shortest x + 1) bool."""
+    shortest = int(x.length.min())
+    width = z.letters.shape[1] - shortest + 1
+    start = torch.arange(width, device=x.length.device)
+    found = start[None] <= (z.length - x.length)[:, None]
+    padded = torch.nn.functional.pad(z.letters, (0, x.letters.shape[1] - shortest))
+    for j in range(x.letters.shape[1]):
+        same = padded[:, j : j + width] == x.letters[:, j : j + 1]
+        found &= same if j < shortest else same | (j >= x.length)[:, None]
+    return found
+
+
+def write(target: torch.Tensor, start: torch.Tensor, word: Words, where: torch.Tensor) -> None:
+    """Write word into target (B, L) from column start (B,) on, in the rows `where`. The last column takes what is cut off."""
+    column = torch.arange(word.letters.shape[1], device=start.device)[None]
+    inside = (column < word.length[:, None]) & where[:, None]
+    target.scatter_(1, torch.where(inside, start[:, None] + column, target.shape[1] - 1), word.letters)
+
+
+def replace_at(z: Words, start: torch.Tensor, x: Words, y: Words, where: torch.Tensor) -> Words:
+    """z with the |x| letters from column start (B,) on replaced by y, in the rows `where`."""
+    grown = max(0, int((y.length - x.length).max()))
+    letters = torch.nn.functional.pad(z.letters, (0, grown))
+    p = torch.arange(letters.shape[1], device=start.device)[None]
+    growth = torch.where(where, y.length - x.length, 0)
+    if bool((growth != 0).any()):
+        behind = p >= (start + x.length + growth)[:, None]
+        letters = letters.gather(1, torch.where(behind, p - growth[:, None], p).clamp(0, letters.shape[1] - 1))
+    letters = torch.nn.functional.pad(letters, (0, 1))
+    write(letters, start, y, where)
+    return Words(letters[:, :-1], z.length + growth)
+
+
+def markov_step(z: Words, rules: list[Rules]) -> Words:
+    """One step of the ordered rules: the first that applies, at its leftmost occurrence; unchanged where none does."""
+    done = torch.zeros_like(z.length, dtype=torch.bool)
+    out = z
+    for rule in rules:
+        found = occurs_at(z, rule.x)
+        applies = found.any(dim=1) & ~done
+        out = replace_at(out, found.to(torch.uint8).argmax(dim=1), rule.x, rule.y, applies)
+        done |= applies
+    return out
+
+
+def planted(spec: TaskSpec, random: Stream, x: Words, length: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+    """Start columns of count (B,) copies of x that do not overlap: (B, most occurrences), increasing; -1: no copy."""
+    most = max(spec.occurrences)
+    slack = length - count * x.length
+    at = below(random.words(N_CHOICES, most), slack[:, None] + 1)
+    slot = torch.arange(most, device=length.device)[None]
+    used = slot < count[:, None]
+    at = torch.where(used, at, 1 << 30).sort(dim=1).values
+    return torch.where(used, at + slot * x.length[:, None], -1)
+
+
+def draw_input(spec: TaskSpec, random: Stream, x: Words, length: torch.Tensor, count: torch.Tensor) -> tuple[Words, torch.Tensor]:
+    """One draw of z: random letters with x planted, not yet checked for copies by chance; and the planted columns."""
+    longest, most = spec.z_len[1], max(spec.occurrences)
+    letters = torch.nn.functional.pad(random.letters(N_CHOICES + most, longest, spec.alphabet_size), (0, 1))
+    at = planted(spec, random, x, length, count)
+    for slot in range(most):
+        write(letters, at[:, slot], x, at[:, slot] >= 0)
+    return Words(letters[:, :-1], length), at
+
+
+def make_inputs(spec: TaskSpec, random: Stream, rules: list[Rules], chosen: torch.Tensor, length, count) -> tuple[Words, torch.Tensor]:
+    """Inputs z (B, Z) that hold x of the chosen rule exactly where planted, and of earlier rules (if any) nowhere.
+
+    Rows in which chance wrote x once more are drawn again, until none is left; `TaskSpec` refuses settings in which that
+    would be common. A row's letters depend on its own draws alone, so a batch never changes them.
+    """
+    x = pick([r.x for r in rules], chosen.clamp(max=len(rules) - 1))
+    z, at = draw_input(spec, random, x, length, count)
+    rows, attempt = torch.arange(len(length), device=length.device), 0
+    while len(rows):
+        wrong = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+        for j, rule in enumerate(rules):
+            found = occurs_at(z[rows], rule.x[rows]) & (chosen[rows] >= j)[:, None]
+            mine = torch.where((chosen[rows] == j)[:, None], at[rows], -1)
+            n_planted = (mine >= 0).sum(dim=1)
+            wrong |= found.sum(dim=1) != n_planted
+        rows, attempt = rows[wrong], attempt + 1
+        if len(rows):
+            again, columns = draw_input(spec, random.retry(rows, attempt), x[rows], length[rows], count[rows])
+            z.letters[rows], at[rows] = again.letters, columns
+    return z, at
+
+
+def pick(words: list[Words], chosen: torch.Tensor) -> Words:
+    """Of several words a row, the chosen one."""
+    if len(words) == 1:
+        return words[0]
+    rows = torch.arange(len(chosen), device=chosen.device)
+    return Words(torch.stack([w.letters for w in words])[chosen, rows], torch.stack([w.length for w in words])[chosen, rows])
+
+
+def make_answers(spec: TaskSpec, z: Words, at: torch.Tensor, rules: list[Rules]) -> Words:
+    """What the prompt asks for. `at`: the planted columns (B, most), the only places where a single rule's x occurs."""
+    if len(rules) > 1 or spec.n_steps > 1:
+        for _ in range(spec.n_steps):
+            z = markov_step(z, rules)
+        return z
+    (rule,) = rules
+    if spec.replace_which == "all":
+        for slot in reversed(range(at.shape[1])):  # from the right, so that columns to the left stay true
+            z = replace_at(z, at[:, slot], rule.x, rule.y, at[:, slot] >= 0)
+        return z
+    if spec.replace_which == "last":
+        start = at.max(dim=1).values
+    else:
+        slot = 0 if spec.replace_which == "first" else spec.replace_which - 1
+        start = at[:, slot] if slot < at.shape[1] else torch.full_like(at[:, 0], -1)
+    return replace_at(z, start, rule.x, rule.y, start >= 0)
+
+
+# ---- examples --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Examples:
+    """B examples: tokens (B, T) uint8, padded at the right, and what is known of each, tensors (B,) by name."""
+
+    tokens: torch.Tensor
+    slices: dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Alphabet:
+    """Token numbers: the letters first, then the signs that write a prompt."""
+
+    size: int
+    arrow = property(lambda self: self.size)
+    bar = property(lambda self: self.size + 1)
+    equals = property(lambda self: self.size + 2)
+    eos = property(lambda self: self.size + 3)
+    pad = property(lambda self: self.size + 4)
+    n_tokens = property(lambda self: self.size + 5)
+
+    def text(self, tokens) -> str:
+        """A row of tokens as text: letters a to z (beyond 26, others), > | = . and _ for padding."""
+        letters = [chr(97 + i) if i < 26 else chr(0x100 + i) for i in range(self.size)]
+        return "".join((letters + list(">|=._"))[t] for t in tokens)
+
+
+def rule_of_example(spec: TaskSpec, seed: int, number: torch.Tensor) -> torch.Tensor:
+    """The rule of training example `number` (B,): in turn, or with a long tail in proportion to the rules' weights."""
+    if spec.tail_alpha is None:
+        return number % spec.n_rules
+    cumulative = tail_cumulative(spec.n_rules, spec.tail_alpha, seed).to(number.device)
+    words = Stream.of(stream(seed, "tail/examples"), number, torch.zeros_like(number)).words(0, 2).long() & 0xFFFFFFFF
+    uniform = (words[:, 0] * 2.0**-32 + words[:, 1] * 2.0**-64) * cumulative[-1]
+    return torch.searchsorted(cumulative, uniform, right=True).clamp(max=spec.n_rules - 1)
+
+
+@lru_cache(maxsize=4)
+def tail_cumulative(n_rules: int, alpha: float, seed: int) -> torch.Tensor:
+    """Cumulative weights of the rules, (n_rules,) float64: weight U^(1/alpha), the power law f(x) = alpha x^(alpha - 1)."""
+    words = Stream.of(stream(seed, "tail/weights"), torch.arange(n_rules), torch.zeros(n_rules, dtype=torch.int64)).words(0, 1)
+    uniform = ((words[:, 0].long() & 0xFFFFFFFF) + 0.5) * 2.0**-32
+    return uniform.double().pow(1 / alpha).cumsum(0)
+
+
+def generate(spec: TaskSpec, seed: int, rule: torch.Tensor, example: torch.Tensor, unseen: bool = False, copy: bool = False) -> Examples:
+    """Example `example` of rule `rule`, int64 (B,) both, for B rows at once.
+
+    Tokens are those of `Alphabet(spec.alphabet_size)`; a row has the length `row_length(spec)`. Slices: rule, no_op,
+    occurrences, family, k, x_len, z_len. `copy` writes the input where the answer belongs: a model that copies has these
+    rows right.
+    """
+    n_prompt = spec.rules_in_prompt
+    rules = [make_rules(spec, seed, rule * n_prompt + j, unseen) for j in range(n_prompt)]
+    random = Stream.of(stream(seed, f"inputs/{unseen}"), rule, example)
+    choice = random.words(0, N_CHOICES)
+    no_op = (choice[:, 0].long() & 0xFFFFFFFF) < spec.no_op_share * 2.0**32
+    counts = torch.tensor(spec.occurrences, device=rule.device)
+    count = torch.where(no_op, 0, counts[below(choice[:, 1], len(counts))])
+    applied = below(choice[:, 2], n_prompt)
+    length = drawn_range(choice[:, 3], spec.z_len)
+    z, at = make_inputs(spec, random, rules, torch.where(no_op, n_prompt, applied), length, count)
+    answer = z if copy else make_answers(spec, z, at, rules)
+    first = pick([r.x for r in rules], applied)
+    slices = {"rule": rule, "no_op": no_op, "occurrences": count, "family": rules[0].family, "k": rules[0].k, "x_len": first.length, "z_len": length}
+    return Examples(write_rows(spec, rules, z, answer), slices)
+
+
+def write_rows(spec: TaskSpec, rules: list[Rules], z: Words, answer: Words) -> torch.Tensor:
+    """The rows of tokens (B, T) uint8: signs between the words, padding moved to the right end."""
+    signs = Alphabet(spec.alphabet_size)
+    n = len(z.length)
+
+    def sign(token: int) -> torch.Tensor:
+        return torch.full((n, 1), token, dtype=torch.uint8, device=z.length.device)
+
+    def padded(word: Words) -> torch.Tensor:
+        column = torch.arange(word.letters.shape[1], device=word.length.device)[None]
+        return torch.where(column < word.length[:, None], word.letters, signs.pad)
+
+    parts = []
+    for rule in rules:
+        parts += [padded(rule.x), sign(signs.arrow), padded(rule.y), sign(signs.bar)]
+    rows = torch.cat([*parts, padded(z), sign(signs.equals), padded(answer), sign(signs.eos)], dim=1)
+    is_pad = (rows == signs.pad).to(torch.uint8)
+    if bool(is_pad.any()):
+        rows = rows.gather(1, is_pad.argsort(dim=1, stable=True))
+    width = row_length(spec)
+    return rows[:, :width] if rows.shape[1] >= width else torch.nn.functional.pad(rows, (0, width - rows.shape[1]), value=signs.pad)
+
+
+def longest_answer(spec: TaskSpec) -> int:
+    """Most letters that an answer can have."""
+    growth = max(0, spec.y_len[1] - spec.x_len[0])
+    n_replaced = spec.n_steps if spec.replace_which != "all" else max(spec.occurrences)
+    return spec.z_len[1] + growth * n_replaced
+
+
+def row_length(spec: TaskSpec) -> int:
+    """T: tokens of the longest row."""
+    return spec.rules_in_prompt * (spec.x_len[1] + spec.y_len[1] + 2) + spec.z_len[1] + 1 + longest_answer(spec) + 1
+
+
+def prompt_length(spec: TaskSpec) -> int:
+    """Tokens of the shortest prompt, "=" included: no answer starts before this column."""
+    return spec.rules_in_prompt * (spec.x_len[0] + spec.y_len[0] + 2) + spec.z_len[0] + 1
+
+
+def training_examples(spec: TaskSpec, seed: int, number: torch.Tensor, copy: bool = False) -> Examples:
+    """Training examples by number, (B,) int64: 0 .. n_examples - 1 are the budget; later numbers are new inputs of the
+    same rules, which no training sees."""
+    return generate(spec, seed, rule_of_example(spec, seed, number), number, copy=copy)
+
+
+def unseen_examples(spec: TaskSpec, seed: int, number: torch.Tensor, copy: bool = False) -> Examples:
+    """Examples of rules set apart from training, each of another rule while there are enough of them."""
+    return generate(spec, seed, number % spec.n_pairs(True), number, unseen=True, copy=copy)
+
+
+def batch_numbers(spec: TaskSpec, seed: int, first: int, n: int, device) -> torch.Tensor:
+    """Numbers of the n training examples that come first-th and after in the order of training: (n,) int64.
+
+    Each epoch is another keyed permutation of the whole budget, so nothing is stored and any step can be resumed.
+    """
+    place = torch.arange(first, first + n, device=device)
+    epochs = place // spec.n_examples
+    parts = [
+        permute(place[epochs == e] % spec.n_examples, torch.tensor([spec.n_examples], device=device), stream(seed, f"order/{e}"))
+        for e in range(first // spec.n_examples, (first + n - 1) // spec.n_examples + 1)
+    ]
+    return torch.cat(parts)
