@@ -1,0 +1,124 @@
+"""The promises of the files around the code: environments agree, notebooks are clean, the README tells the truth."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CONDA_NAMES = {"torch": "pytorch"}  # where conda-forge has another name
+README = (ROOT / "README.md").read_text()
+
+
+def git(*arguments: str, allowed=(0,)) -> list[str]:
+    """Lines that git prints; the test is skipped outside a checkout."""
+    result = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
+    if result.returncode not in allowed:
+        pytest.skip(f"not a git checkout: {result.stderr.strip()}")
+    return result.stdout.splitlines()
+
+
+def installed(program: str, *arguments: str) -> subprocess.CompletedProcess:
+    """Run a program of the environment that the tests run in."""
+    command = [Path(sys.executable).parent / program, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+def ranges(requirements) -> dict[str, str]:
+    """Range by name, extras left out."""
+    parsed = [Requirement(text) for text in requirements]
+    return {CONDA_NAMES.get(r.name, r.name): str(r.specifier) for r in parsed}
+
+
+def test_the_conda_environment_has_the_ranges_of_pyproject():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [text for group in project["optional-dependencies"].values() for text in group]
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    by_pip = next(entry["pip"] for entry in environment if isinstance(entry, dict))
+    conda = ranges([entry for entry in environment if isinstance(entry, str)] + by_pip)
+    assert conda.pop("python") == project["requires-python"]
+    assert conda.pop("pip") == ""
+    assert conda == ranges(project["dependencies"] + extras)
+
+
+def test_no_tracked_file_names_a_package_index_or_a_path_of_a_machine():
+    hosts = r"pypi\.(org|python)|pythonhosted\.|download\.pytorch\.|anaconda\.(org|com)|index[-_]url|registry\.npm"
+    paths = r"(?<![\w.~$}])/(work|root|Users|home)/\w"
+    found = []
+    for name in git("ls-files"):
+        path = ROOT / name
+        text = path.read_bytes().decode("utf-8", errors="ignore") if path.is_file() else ""
+        for pattern in [paths] if name.startswith(".github/workflows/") else [hosts, paths]:
+            found += [f"{name}: {hit.group()}" for hit in re.finditer(pattern, text, flags=re.IGNORECASE)]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_stripped_and_has_parameters(path):
+    cells = json.loads(path.read_text())["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [cell["outputs"] for cell in code if cell["outputs"]] == []
+    assert [cell["execution_count"] for cell in code if cell["execution_count"] is not None] == []
+    tagged = [cell for cell in code if "parameters" in cell["metadata"].get("tags", [])]
+    assert len(tagged) == 1
+
+
+def test_the_pages_listed_are_the_pages_there_are():
+    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+    listed = {chapter["file"] for part in toc["parts"] for chapter in part["chapters"]} | {toc["root"]}
+    written = {path.stem for path in (ROOT / "book").glob("*.md")} | {f"notebooks/{path.stem}" for path in NOTEBOOKS}
+    assert listed == written
+
+
+def test_modules_are_short():
+    lengths = {path.name: len(path.read_text().splitlines()) for path in (ROOT / "ditune").glob("*.py")}
+    assert {name: n for name, n in lengths.items() if n > 400} == {}
+
+
+def test_every_file_that_the_readme_names_exists():
+    words = set(re.findall(r"[\w.-]+(?:/[\w.-]+)*/?", README))
+    names = {word for word in words if re.search(r"/$|\.(py|md|ipynb|ya?ml|toml|cff|bib)$", word)}
+    ignored = set(git("check-ignore", "--", *names, allowed=(0, 1)))  # what the commands make, such as _build/
+    missing = {name for name in names - ignored if not (ROOT / name).exists() and not (ROOT / "ditune" / name).exists()}
+    assert len(names) > 10
+    assert missing == set()
+
+
+def test_every_make_command_of_the_readme_is_a_target():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z-]+)\b", "\n".join(re.findall(r"`+[^`]+`+", README))))
+    assert {"book", "test"} <= named <= targets
+
+
+def test_every_ditune_command_of_the_readme_and_the_book_exists():
+    text = README + "".join(path.read_text() for path in (ROOT / "book").glob("*.md"))
+    named = set(re.findall(r"(?:^|`)ditune ([a-z]+)\b", text, flags=re.MULTILINE))
+    assert {"run", "book", "compute", "status"} <= named
+    for command in named:
+        result = installed("ditune", command, "--help")
+        assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff",
+        "check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/check.yml",
+        "check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/nightly.yml",
+        "zizmor --offline --quiet .github/workflows",
+    ],
+)
+def test_a_linter_finds_nothing(command):
+    result = installed(*command.split())
+    assert result.returncode == 0, result.stdout + result.stderr
