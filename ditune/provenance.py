@@ -20,7 +20,12 @@ def sources_hash(sources: tuple[str, ...]) -> str:
     A source is a module of this package; "module.Class" means the methods of that class, but for `check`.
     """
     texts = (_code(name, (PACKAGE / f"{name.partition('.')[0]}.py").stat().st_mtime_ns) for name in sources)
-    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+    return short_hash("\n".join(texts))
+
+
+def short_hash(text: str) -> str:
+    """16 hexadecimal digits that identify a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @functools.lru_cache

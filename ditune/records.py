@@ -21,7 +21,7 @@ from pathlib import Path
 from . import __version__, provenance
 from .specs import RunSpec, Spec, SpecError
 
-NOT_REPEATABLE = ("wall_s", "tokens_per_s", "device")
+NOT_REPEATABLE = ("wall_s", "train_s", "tokens_per_s", "device", "n_models")
 """Fields of a result that differ from one computation to the next."""
 
 
@@ -114,11 +114,6 @@ class Record:
         """What the runner returned."""
         return self.data["result"]
 
-    @property
-    def error(self) -> str:
-        """The last line of a failed run's error."""
-        return self.data["error"].strip().splitlines()[-1]
-
 
 def make(spec: Spec, result: dict | None, error: str | None = None) -> dict:
     """The content of a spec's record: its result, or the error, with what made it."""
@@ -179,6 +174,12 @@ def find(spec: Spec, folders: Iterable[Path] | None = None) -> Record | None:
     return stale or next((record for folder in folders if (record := failure(spec, folder))), None)
 
 
+def find_fresh(spec: Spec, folders: Iterable[Path] | None = None) -> Record | None:
+    """The fresh record of a spec, if there is one: such a spec is not computed again."""
+    record = find(spec, folders)
+    return record if record and record.state == "fresh" else None
+
+
 def failure(spec: Spec, folder: Path | None = None) -> Record | None:
     """The record of the last failure of a spec that had no result since."""
     path = (folder or local()) / f"{spec.key}.failed.json"
@@ -197,13 +198,18 @@ def spec_of_key(key: str) -> Spec:
 
 def promote(specs: Iterable[Spec]) -> list[Path]:
     """Copy the fresh local records of the specs to `results/`, to be committed."""
-    found = [find(spec, [local()]) for spec in specs]
-    return [save(record.data, results()) for record in found if record and record.state == "fresh"]
+    found = [find_fresh(spec, [local()]) for spec in specs]
+    return [save(record.data, results()) for record in found if record]
 
 
 def repeatable(data: dict) -> dict:
     """The part of a record's result that another computation of it must give again."""
     return {name: value for name, value in data["result"].items() if name not in NOT_REPEATABLE}
+
+
+def last_line(data: dict) -> str:
+    """The last line of the error in the record of a failure."""
+    return data["error"].strip().splitlines()[-1]
 
 
 def _read(path: Path) -> dict | None:

@@ -1,0 +1,162 @@
+"""The command line: `ditune run`, `compute`, `book`, `status`.
+
+Nothing heavy is imported until something runs, so a mistake is reported at once: one line, exit code 2. A run or a
+notebook that fails gives exit code 1, a time limit that was reached 3.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from .specs import SpecError
+
+FAILED, MISTAKE, TIME_UP, INTERRUPTED = 1, 2, 3, 130
+
+profile_option = click.option("--profile", default="laptop", show_default=True, help="A file in notebooks/profiles, without .yaml.")
+parameter_option = click.option("-p", "--parameter", nargs=2, multiple=True, metavar="NAME VALUE", help="A notebook's parameter; the value in YAML.")
+jobs_option = click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Processes at the same time.")
+force_option = click.option("--force", is_flag=True, help="Compute and execute again what is there, and report what drifted.")
+
+
+def main():
+    """The entry point: errors as one line, no traceback for what is not a fault of the program."""
+    try:
+        sys.exit(app(prog_name="ditune", standalone_mode=False))
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(MISTAKE)
+    except click.ClickException as error:
+        quit_with(error.format_message(), error.exit_code)
+    except SpecError as error:
+        quit_with(error, MISTAKE)
+    except (click.Abort, KeyboardInterrupt):
+        quit_with("interrupted; what was computed is kept, and the same command goes on from there", INTERRUPTED)
+
+
+def quit_with(message, code: int):
+    """End with a message on the standard error."""
+    click.echo(f"ditune: {message}", err=True)
+    sys.exit(code)
+
+
+@click.group()
+@click.version_option(package_name="ditune")
+def app():
+    """Re-execute the study: its runs, its notebooks, its book."""
+
+
+@app.command()
+@click.argument("notebook", nargs=-1)
+@profile_option
+@parameter_option
+@jobs_option
+@force_option
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+def run(notebook, profile, parameter, jobs, force, dry_run) -> int:
+    """Compute the runs of the notebooks (all, if none is named) and execute them into book/notebooks/.
+
+    A notebook is named by its file name or the beginning of it, such as 02. Records that are fresh are not computed
+    again, notebooks of which nothing changed are not executed again.
+    """
+    from . import notebooks
+
+    plans = notebooks.plan(list(notebook), profile, parameter)
+    if dry_run:
+        print_table([state_row(planned, profile) | {"copy": "current" if notebooks.is_current(planned) else "to execute"} for planned in plans])
+        return 0
+    from . import study
+
+    failed = False
+    for stem, outcome, error in study.run_notebooks(plans, profile, jobs, force):
+        failed |= outcome == "failed"
+        click.echo(f"{stem}: {outcome}{': ' * bool(error)}{plain(error)}", err=outcome == "failed")
+    return FAILED if failed else 0
+
+
+@app.command()
+@click.argument("notebook")
+@profile_option
+@parameter_option
+@jobs_option
+@force_option
+@click.option("--limit-minutes", default=float("inf"), type=float, help="Stop after this time; the same command goes on from there.")
+@click.option("--promote", is_flag=True, help="Copy the records to results/, to be committed.")
+@click.option("--client", metavar="ADDRESS", help="Compute on the workers of this Dask scheduler.")
+def compute(notebook, profile, parameter, jobs, force, limit_minutes, promote, client) -> int:
+    """Compute and record the runs of a notebook, without Jupyter.
+
+    In place of a notebook it takes the key of a record, to compute that run again.
+    """
+    from . import notebooks, records, study
+
+    if re.fullmatch("[0-9a-f]{16}", notebook):
+        specs = [records.spec_of_key(notebook)]
+    else:
+        (planned,) = notebooks.plan([notebook], profile, parameter)
+        specs = planned.specs
+    code = 0
+    try:
+        study.compute(specs, jobs, notebook, force, client, limit_minutes)
+    except study.RunsFailed as error:
+        click.echo(f"ditune: {error}", err=True)
+        code = FAILED
+    fresh = sum(records.find_fresh(spec) is not None for spec in specs)
+    click.echo(f"{fresh} of {len(specs)} runs recorded")
+    if promote:
+        click.echo(f"{len(records.promote(specs))} records copied to {records.results()}")
+    return code or (TIME_UP if fresh < len(specs) else 0)
+
+
+@app.command()
+def book() -> int:
+    """Build the book from the executed notebooks; a warning is an error."""
+    from . import records
+
+    jupyter_book = Path(sys.executable).with_name("jupyter-book")
+    command = [str(jupyter_book), "build", "book", "--all", "-W", "-n", "--keep-going"]
+    if not jupyter_book.exists():
+        quit_with("jupyter-book is not installed in the environment of this Python", FAILED)
+    if subprocess.run(command, cwd=records.root(), env=os.environ | {"SOURCE_DATE_EPOCH": "0"}).returncode:
+        return FAILED
+    click.echo(records.root() / "_build" / "html" / "index.html")
+    return 0
+
+
+@app.command()
+def status() -> int:
+    """How many runs of each notebook and profile are computed, stale, failed or missing, and where."""
+    from . import notebooks
+
+    profiles = notebooks.profiles()
+    rows = [state_row(planned, profile) for profile in profiles for planned in notebooks.plan([], profile) if planned.specs]
+    print_table(sorted(rows, key=lambda row: row["notebook"]))
+    return 0
+
+
+def state_row(planned, profile: str) -> dict:
+    """The states of the runs of a notebook, counted."""
+    from . import records
+
+    found = [(records.find(spec), records.failure(spec)) for spec in planned.specs]
+    states = ["missing" if not record else "failed" if failed and record.state == "stale" else record.state for record, failed in found]
+    places = [record.path.parent for record, _ in found if record]
+    counts = {name: states.count(state) for name, state in (("computed", "fresh"), ("stale", "stale"), ("failed", "failed"), ("missing", "missing"))}
+    where = {"local": places.count(records.local()), "in results": places.count(records.results())}
+    return {"notebook": planned.stem, "profile": profile, "runs": len(states)} | counts | where
+
+
+def print_table(rows: list[dict]):
+    """Rows with the same keys as aligned text."""
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)] if rows else []
+    widths = [max(len(str(cell)) for cell in column) for column in zip(*lines)]
+    for line in lines:
+        click.echo("  ".join(str(cell).ljust(width) for cell, width in zip(line, widths)).rstrip())
+
+
+def plain(text: str) -> str:
+    """Text without the colour codes of a traceback."""
+    return click.unstyle(text)

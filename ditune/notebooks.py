@@ -1,0 +1,257 @@
+"""Notebooks: their parameters and specs, checked before anything starts, and their execution with papermill.
+
+A notebook has one cell tagged "parameters" that assigns literals. A profile, `notebooks/profiles/NAME.yaml`, maps
+notebooks to values for some of them. The executed copy goes to `book/notebooks/`, without times and random names, so
+that executing twice gives the same bytes; its metadata say what it was executed with, and it is executed again only
+when that has changed.
+"""
+
+import ast
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import provenance, records
+from .specs import Spec, SpecError, unknown
+
+KERNEL = "python3"  # the kernel of the interpreter that papermill runs in
+ENVIRONMENT = {"SOURCE_DATE_EPOCH": "0", "PYTHONHASHSEED": "0", "TQDM_DISABLE": "1"}
+"""Set in kernels, so that outputs do not depend on the time: dates in SVG, the order of sets, progress bars."""
+
+
+# ---- parameters ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A notebook with the parameters it is to be executed with."""
+
+    stem: str
+    parameters: dict
+    """All of them, by name."""
+    changed: dict
+    """Those that differ from the notebook's own."""
+    specs: list[Spec]
+
+
+def folder() -> Path:
+    """The folder of the notebooks."""
+    return records.root() / "notebooks"
+
+
+def executed(stem: str) -> Path:
+    """The executed copy of a notebook."""
+    return records.root() / "book" / "notebooks" / f"{stem}.ipynb"
+
+
+def stems() -> list[str]:
+    """The names of all notebooks, in order."""
+    return sorted(path.stem for path in folder().glob("*.ipynb"))
+
+
+def profiles() -> list[str]:
+    """The names of all profiles."""
+    return sorted(path.stem for path in (folder() / "profiles").glob("*.yaml"))
+
+
+def resolve(name: str) -> str:
+    """The notebook that is meant by its name, its path, or the beginning of its name ("02")."""
+    wanted = Path(name).name.removesuffix(".ipynb")
+    found = [stem for stem in stems() if stem == wanted] or [stem for stem in stems() if stem.startswith(wanted)]
+    if len(found) != 1:
+        raise unknown("notebook", name, found or stems())
+    return found[0]
+
+
+def defaults(stem: str) -> dict:
+    """The notebook's own parameters: the literals that its cell tagged "parameters" assigns."""
+    cells = [cell for cell in _read(stem)["cells"] if "parameters" in cell["metadata"].get("tags", ())]
+    if len(cells) != 1:
+        raise SpecError(f"notebook {stem} has {len(cells)} cells tagged 'parameters'; it needs one")
+    values = {}
+    for statement in ast.parse("".join(cells[0]["source"])).body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        try:
+            (name,) = [target.id for target in targets]
+            values[name] = ast.literal_eval(statement.value)
+        except (AttributeError, ValueError):
+            raise SpecError(f"notebook {stem}: its parameters may only be literals, not: {ast.unparse(statement)}") from None
+    return values
+
+
+def profile_parameters(profile: str) -> dict[str, dict]:
+    """The parameters that a profile sets, by notebook; top-level keys that start with "_" are YAML anchors."""
+    import yaml
+
+    if profile not in profiles():
+        raise unknown("profile", profile, profiles())
+    path = folder() / "profiles" / f"{profile}.yaml"
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise SpecError(f"{path}: {' '.join(str(error).split())}") from None
+    return {name: values or {} for name, values in content.items() if not name.startswith("_")}
+
+
+def plan(names: list[str], profile: str, overrides: list[tuple[str, str]] = ()) -> list[Plan]:
+    """What to execute: the named notebooks (all, if none is named) with the profile's parameters and then the overrides.
+
+    An override is a name and a value in YAML; it goes to every named notebook that has such a parameter. Whatever is
+    mistyped or impossible is a SpecError.
+    """
+    chosen = [resolve(name) for name in names] or stems()
+    own = {stem: defaults(stem) for stem in stems()}
+    from_profile = profile_parameters(profile)
+    for stem, values in from_profile.items():
+        if stem not in own:
+            raise unknown(f"notebook in profile {profile}:", stem, own)
+        for name in values:
+            if name not in own[stem]:
+                raise unknown(f"parameter of {stem} in profile {profile}:", name, own[stem])
+    given = {name: parse(name, text) for name, text in overrides}
+    for name in given:
+        if not any(name in own[stem] for stem in chosen):
+            raise unknown("parameter", name, sorted({n for stem in chosen for n in own[stem]}))
+    return [_plan_one(stem, own[stem], from_profile.get(stem, {}) | {n: v for n, v in given.items() if n in own[stem]}) for stem in dict.fromkeys(chosen)]
+
+
+def _plan_one(stem: str, own: dict, values: dict) -> Plan:
+    values = {name: fit(stem, name, own[name], value) for name, value in values.items()}
+    parameters = own | values
+    return Plan(stem, parameters, {n: v for n, v in parameters.items() if v != own[n]}, specs(stem, parameters))
+
+
+def specs(stem: str, parameters: dict) -> list[Spec]:
+    """The runs that a notebook needs; none where it has no entry in `experiments.SPECS`."""
+    from . import experiments
+
+    return list(dict.fromkeys(experiments.SPECS[stem](**parameters))) if stem in experiments.SPECS else []
+
+
+def parse(name: str, text: str):
+    """The value of an override, written as YAML."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise SpecError(f"{name} = {text!r} is not valid YAML") from None
+
+
+def fit(stem: str, name: str, default, value):
+    """The value, as a float where the default is one; a SpecError where its type is not the default's."""
+    if default is None or _alike(default, value):
+        return value
+    if isinstance(default, float):
+        try:
+            return float(value)  # YAML reads 1 as int and 1e-3 as str
+        except (TypeError, ValueError):
+            pass
+    kind = type(default).__name__ + (f" of {type(default[0]).__name__}" if isinstance(default, (list, tuple)) and default else "")
+    raise SpecError(f"{stem}: {name} = {value!r} has the wrong type; allowed: {kind}, such as {default!r}")
+
+
+def _alike(default, value) -> bool:
+    """Whether the types agree, inside lists too; an int may stand for a float there."""
+    if isinstance(default, (list, tuple)) and isinstance(value, (list, tuple)):
+        return not default or all(any(_alike(d, v) for d in default) for v in value)
+    return type(value) is type(default) or (type(default) is float and type(value) is int)
+
+
+def _read(stem: str) -> dict:
+    return json.loads((folder() / f"{stem}.ipynb").read_text(encoding="utf-8"))
+
+
+# ---- fingerprint -----------------------------------------------------------------------------------------------------
+
+
+def fingerprint(planned: Plan) -> str:
+    """A hash of all that the executed copy depends on: cells, parameters, this package, libraries, records."""
+    cells = [[cell["cell_type"], "".join(cell["source"]), cell["metadata"]] for cell in _read(planned.stem)["cells"]]
+    package = {path.name: _digest(path) for path in sorted(provenance.PACKAGE.glob("*.py"))}
+    libraries = sorted(f"{d.name} {d.version}" for d in importlib.metadata.distributions())
+    keys = [spec.key for spec in planned.specs + recorded_specs(planned.stem)]
+    files = [folder / f"{key}.json" for key in dict.fromkeys(keys) for folder in (records.local(), records.results())]
+    found = [[path.parent.name, path.name, _digest(path)] for path in files if path.exists()]
+    return provenance.short_hash(json.dumps([cells, planned.parameters, package, platform.python_version(), libraries, found]))
+
+
+def recorded_specs(stem: str) -> list[Spec]:
+    """The specs of a notebook in every profile: it may show the records of a larger one."""
+    return [spec for profile in profiles() for planned in plan([stem], profile) for spec in planned.specs]
+
+
+def is_current(planned: Plan) -> bool:
+    """Whether the executed copy is what executing again would give."""
+    try:
+        metadata = json.loads(executed(planned.stem).read_text(encoding="utf-8"))["metadata"]
+        return metadata["ditune"]["fingerprint"] == fingerprint(planned)
+    except (FileNotFoundError, ValueError, KeyError):
+        return False
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# ---- execution -------------------------------------------------------------------------------------------------------
+
+
+def execute(planned: Plan, profile: str) -> str:
+    """Execute a notebook and replace its copy in the book; returns the error, short, or "" where there is none.
+
+    Papermill changes the working directory of the process, so two notebooks need two processes.
+    """
+    import nbformat
+    import papermill
+
+    os.environ.update(ENVIRONMENT)
+    with tempfile.TemporaryDirectory(prefix="ditune-") as sockets:
+        try:
+            notebook = papermill.execute_notebook(
+                folder() / f"{planned.stem}.ipynb",
+                None,
+                planned.changed,
+                kernel_name=KERNEL,
+                cwd=folder(),
+                progress_bar=False,
+                kernel_manager_class=kernel_manager(sockets),
+                record_timing=False,
+            )
+        except papermill.PapermillExecutionError as error:
+            return f"cell {error.cell_index}: {error.ename}: {error.evalue}"
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+    clean(notebook)
+    made_with = {"fingerprint": fingerprint(planned), "profile": profile, "parameters": planned.parameters}
+    notebook.metadata["ditune"] = json.dumps(made_with)
+    records.write(executed(planned.stem), nbformat.writes(notebook) + "\n")
+    return ""
+
+
+def kernel_manager(sockets: str) -> type:
+    """A kernel manager that talks through socket files in a folder of its own: kernels race for TCP ports."""
+    from jupyter_client.manager import AsyncKernelManager
+
+    class SocketKernelManager(AsyncKernelManager):
+        def __init__(self, **options):
+            super().__init__(**options, transport="ipc", ip=f"{sockets}/kernel")
+
+    return SocketKernelManager
+
+
+def clean(notebook):
+    """Take out of an executed notebook what differs from one execution to the next, and fold the injected cell."""
+    notebook.metadata.pop("papermill", None)
+    for cell in notebook.cells:
+        for name in ("papermill", "execution"):
+            cell.metadata.pop(name, None)
+        if "injected-parameters" in cell.metadata.get("tags", ()):
+            cell.id = "injected-parameters"
+            cell.metadata.tags = ["injected-parameters", "hide-input"]

@@ -1,0 +1,160 @@
+"""The study: run specs, execute notebooks, find what is recorded.
+
+`run` is what a notebook calls: it looks up every spec, computes what is missing, and returns a table. The same specs
+can be computed without Jupyter (`compute`). `run_notebooks` computes the runs of several notebooks first, with one
+progress bar, and then executes the notebooks, which find them recorded.
+"""
+
+import multiprocessing
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from concurrent import futures
+
+from tqdm import tqdm
+
+from . import backends, notebooks, records
+from .specs import Spec
+
+PROFILES = ("paper", "workstation", "laptop", "smoke")
+"""From the largest to the smallest."""
+
+
+class RunsFailed(RuntimeError):
+    """Some runs failed; all others are recorded. `failed` has the records' content by spec."""
+
+    def __init__(self, failed: dict[Spec, dict]):
+        self.failed = failed
+        lines = [f"{spec.key}: {records.last_line(data)}" for spec, data in failed.items()]
+        super().__init__("\n  ".join([f"{len(failed)} of the runs failed (whole errors in {records.local()}/KEY.failed.json):", *lines]))
+
+
+# ---- a set of runs ---------------------------------------------------------------------------------------------------
+
+
+def run(specs: Iterable[Spec], jobs: int = 2, desc: str = "runs", client: str | None = None):
+    """The records of the specs as a DataFrame (`records.frame`); what has no fresh record is computed first."""
+    specs = list(specs)
+    compute(specs, jobs, desc, client=client)
+    return records.frame(specs)
+
+
+def compute(specs: Iterable[Spec], jobs: int = 2, desc: str = "runs", force: bool = False, client: str | None = None, minutes: float = float("inf")):
+    """Compute the specs that have no fresh record, with `force` all of them, in `jobs` processes.
+
+    With `client`, the address of a Dask scheduler, its workers compute. After `minutes` the runs that are going on are
+    left at their checkpoints. With `force`, a result that is not the recorded one is reported as drift.
+    Raises RunsFailed after everything else is done.
+    """
+    todo = [spec for spec in dict.fromkeys(specs) if force or not records.find_fresh(spec)]
+    if not todo:
+        return
+    todo.sort(key=lambda spec: records.kind_of(spec).cost(spec), reverse=True)
+    before = {spec: records.find_fresh(spec) for spec in todo} if force else {}
+    backend = backends.choose(jobs, client)
+    deadline, wait, failed = time.monotonic() + 60 * minutes, False, {}
+    with Bar(todo, desc) as bar:
+        while todo and time.monotonic() < deadline:
+            left = []
+            for spec, data in backend(todo, bar.show, deadline, wait=wait, force=force):
+                if data is None:
+                    left.append(spec)
+                    continue
+                bar.finish(spec)
+                if data["error"]:
+                    failed[spec] = data
+                elif before.get(spec):
+                    bar.write(drift(before[spec].data, data))
+            todo, wait = left, True
+    if failed:
+        raise RunsFailed(failed)
+
+
+def drift(old: dict, new: dict) -> str:
+    """One line that says how a result computed again differs from the recorded one; empty where it does not."""
+    if records.repeatable(old) == records.repeatable(new):
+        return ""
+    before, after = (data["result"]["metrics"] for data in (old, new))
+    changes = [f"{name} {before[name].get('exact_match')} -> {after[name].get('exact_match')}" for name in after if name in before]
+    return f"drift in {new['key']}, recorded {old['date']}: exact match {', '.join(changes)}"
+
+
+class Bar:
+    """Progress over all runs in steps, with the rate and the time that remains."""
+
+    def __init__(self, todo: list[Spec], desc: str):
+        self.total = {spec: records.kind_of(spec).steps(spec) for spec in todo}
+        self.at, self.finished = dict.fromkeys(todo, 0), 0
+        watched = sys.stderr.isatty() or "ipykernel" in sys.modules
+        self.tqdm = tqdm(total=sum(self.total.values()), desc=desc, unit="step", mininterval=0.5 if watched else 30)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.tqdm.close()
+
+    def show(self, spec: Spec, step: int):
+        """The run of `spec` is at `step`."""
+        self.tqdm.update(step - self.at[spec])
+        self.at[spec] = step
+
+    def finish(self, spec: Spec):
+        """The run of `spec` has ended."""
+        self.finished += 1
+        self.tqdm.set_postfix_str(f"{self.finished}/{len(self.total)} runs", refresh=False)
+        self.show(spec, self.total[spec])
+
+    def write(self, line: str):
+        """A line above the bar."""
+        if line:
+            self.tqdm.write(line, file=sys.stderr)
+
+
+# ---- notebooks -------------------------------------------------------------------------------------------------------
+
+
+def run_notebooks(plans: list[notebooks.Plan], profile: str, jobs: int = 2, force: bool = False) -> Iterator[tuple[str, str, str]]:
+    """Compute the runs of the planned notebooks, then execute those whose copies in the book are not current.
+
+    Gives (notebook, "executed" | "unchanged" | "failed", error) as they come. A notebook that fails, or one of whose
+    runs failed, keeps its previous copy. With `force` everything is computed and executed again.
+    """
+    failed = {}
+    try:
+        compute([spec for planned in plans for spec in planned.specs], jobs, force=force)
+    except RunsFailed as error:
+        failed = error.failed
+    todo = []
+    for planned in plans:
+        if broken := {spec: failed[spec] for spec in planned.specs if spec in failed}:
+            yield planned.stem, "failed", str(RunsFailed(broken))
+        elif force or not notebooks.is_current(planned):
+            todo.append(planned)
+        else:
+            yield planned.stem, "unchanged", ""
+    context = multiprocessing.get_context("spawn")
+    with futures.ProcessPoolExecutor(jobs, context, backends.start_worker) as pool:
+        pending = {pool.submit(notebooks.execute, planned, profile): planned for planned in todo}
+        for future in futures.as_completed(pending):
+            error = future.result()
+            yield pending[future].stem, "failed" if error else "executed", error
+
+
+# ---- what is recorded ------------------------------------------------------------------------------------------------
+
+
+def recorded(notebook: str, live_profile: str):
+    """The largest profile that has committed records of a notebook's runs, and these records as a DataFrame.
+
+    Its `attrs` say how many of the profile's `runs` are `recorded`. Without any committed record: the live profile
+    and what the store has of it.
+    """
+    for profile in (p for p in PROFILES if p in notebooks.profiles()):
+        (planned,) = notebooks.plan([notebook], profile)
+        found = records.frame(planned.specs, [records.results()])
+        if len(found):
+            found.attrs = {"runs": len(planned.specs), "recorded": found["key"].nunique()}
+            return profile, found
+    (planned,) = notebooks.plan([notebook], live_profile)
+    return live_profile, records.frame(planned.specs)

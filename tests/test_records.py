@@ -1,0 +1,183 @@
+"""The store: a record is whole or absent, and is reused only for the same spec and the same sources."""
+
+import ast
+import json
+import shutil
+
+import pytest
+from stub_kind import StubSpec
+
+from ditune import provenance, records
+from ditune.specs import EvalSpec, RunSpec, SpecError, TaskSpec
+
+RESULT = {
+    "metrics": {
+        "unseen": {"exact_match": 0.5, "n": 10, "slices": {"k": {"1": [0.25, 4], "2": [1.0, 6]}}},
+        "seen": {"exact_match": 0.75, "n": 10},
+    },
+    "curve": [{"step": 5, "loss": 1.5, "unseen": 0.25}],
+    "tokens": 7,
+    "wall_s": 3.0,
+    "tokens_per_s": 2.0,
+    "device": "cpu",
+}
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("DITUNE_ROOT", str(tmp_path))
+    monkeypatch.delenv("DITUNE_HOME", raising=False)
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of the package whose sources a test may change."""
+    copy = tmp_path / "package"
+    shutil.copytree(provenance.PACKAGE, copy)
+    monkeypatch.setattr(provenance, "PACKAGE", copy)
+    provenance._code.cache_clear()
+    provenance.loaded_sources.cache_clear()
+    yield copy
+    provenance._code.cache_clear()
+    provenance.loaded_sources.cache_clear()
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    provenance._code.cache_clear()
+
+
+def test_saved_record_is_found_fresh_and_says_what_made_it():
+    spec = RunSpec(seed=3)
+    records.save(records.make(spec, RESULT))
+    record = records.find(spec)
+    assert (record.state, record.result) == ("fresh", RESULT)
+    assert record.data["seed"] == 3 and record.data["spec"] == spec.to_dict() and record.data["changed"] == {"seed": 3}
+    assert record.data["libraries"]["torch"] and record.data["machine"]["cpu"] and record.data["command"].endswith(f"{spec.key} --force")
+    assert records.spec_of_key(spec.key) == spec
+    assert records.find(RunSpec(seed=4)) is None
+    with pytest.raises(SpecError, match="no record"):
+        records.spec_of_key("0" * 16)
+
+
+def test_record_is_stale_after_a_change_of_code_but_not_of_words(package):
+    spec = RunSpec()
+    records.save(records.make(spec, RESULT))
+    edit(package / "evaluate.py", '"""Exact match', '# a comment\n"""Exactest match')
+    assert records.find(spec).state == "fresh"
+    edit(package / "evaluate.py", "BATCH = 512", "BATCH = 256")
+    assert records.find(spec).state == "stale"
+    assert records.find_fresh(spec) is None
+
+
+def test_a_change_outside_the_sources_leaves_records_fresh(package):
+    spec = RunSpec()
+    records.save(records.make(spec, RESULT))
+    edit(package / "records.py", "NOT_REPEATABLE = (", "NOT_REPEATABLE = ('x', ")
+    edit(package / "specs.py", 'f"at least one a rule', 'f"one a rule')  # in TaskSpec.check
+    assert records.find(spec).state == "fresh"
+    edit(package / "specs.py", "1 << 30", "1 << 20")  # in TaskSpec.prefix_len, which decides what rules there are
+    assert records.find(spec).state == "stale"
+
+
+def test_sources_include_every_module_that_they_import():
+    for kind in records.KINDS.values():
+        modules = {name.partition(".")[0] for name in kind.sources}
+        for module in modules - {"specs"}:
+            tree = ast.parse((provenance.PACKAGE / f"{module}.py").read_text())
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ImportFrom) and node.level:
+                    imported = {node.module} if node.module else {alias.name for alias in node.names}
+                    assert {name.partition(".")[0] for name in imported} <= modules | {"specs"}, module
+
+
+def test_labels_tell_what_the_process_loaded_not_what_was_edited_since(package):
+    spec = RunSpec()
+    records.make(spec, RESULT)
+    edit(package / "evaluate.py", "BATCH = 512", "BATCH = 256")
+    records.save(records.make(spec, RESULT))
+    assert records.find(spec).state == "stale"
+
+
+def test_a_changed_default_is_another_spec_and_a_new_field_is_not():
+    spec = RunSpec()
+    data = records.make(spec, RESULT)
+    data["spec"]["train"]["lr"] = 5e-4  # what the default was, then
+    records.save(data)
+    assert records.find(spec) is None
+    data = records.make(spec, RESULT)
+    del data["spec"]["task"]["tail_alpha"]  # the record is older than this field
+    records.save(data)
+    assert records.find(spec).state == "fresh"
+
+
+@pytest.mark.parametrize("text", ["", '{"key": "x', "[]", "null", '{"key": "other"}'])
+def test_damaged_record_is_ignored_with_a_warning(text):
+    spec = RunSpec()
+    path = records.save(records.make(spec, RESULT))
+    path.write_text(text)
+    with pytest.warns(UserWarning, match="damaged"):
+        assert records.find(spec) is None
+
+
+def test_an_interrupted_write_leaves_the_record_as_it_was(monkeypatch):
+    spec = RunSpec()
+    path = records.save(records.make(spec, RESULT))
+    monkeypatch.setattr(records.os, "fsync", lambda number: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        records.save(records.make(spec, RESULT | {"tokens": 8}))
+    assert records.find(spec).result["tokens"] == 7
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_fresh_committed_record_is_preferred_to_a_stale_local_one():
+    spec = RunSpec()
+    data = records.make(spec, RESULT)
+    records.save(data | {"sources": "earlier"})
+    assert records.find(spec).state == "stale"
+    records.save(data, records.results())
+    assert (records.find(spec).state, records.find(spec).path.parent) == ("fresh", records.results())
+
+
+def test_promote_copies_fresh_local_records_only():
+    fresh, stale, missing = (RunSpec(seed=seed) for seed in range(3))
+    records.save(records.make(fresh, RESULT))
+    records.save(records.make(stale, RESULT) | {"sources": "earlier"})
+    assert records.promote([fresh, stale, missing]) == [records.results() / f"{fresh.key}.json"]
+    assert json.loads((records.results() / f"{fresh.key}.json").read_text()) == records.find(fresh).data
+
+
+def test_failure_is_found_until_there_is_a_result():
+    spec = RunSpec()
+    records.save(records.make(spec, None, "Traceback\nValueError: no"))
+    assert records.find(spec).state == "failed" and records.last_line(records.find(spec).data) == "ValueError: no"
+    records.save(records.make(spec, RESULT))
+    assert records.find(spec).state == "fresh" and records.failure(spec) is None
+
+
+def test_frame_has_a_row_for_each_run_and_evaluation_set():
+    spec = RunSpec(task=TaskSpec(n_rules=300, occurrences=(1, 2)), seed=1)
+    records.save(records.make(spec, RESULT))
+    table = records.frame([spec, spec, RunSpec(seed=9)])
+    assert list(table["eval"]) == ["unseen", "seen"] and list(table["exact_match"]) == [0.5, 0.75]
+    row = table.iloc[0]
+    assert (row["n_rules"], row["x_len"], row["occurrences"], row["families"]) == (300, 20, (1, 2), "uniform")
+    assert row["task_n_steps"] == 1 and row["train_n_steps"] == 390_625 and row["eval_rules"] == "unseen"
+    assert (row["seed"], row["state"], row["device"], row["wall_s"]) == (1, "fresh", "cpu", 3.0)
+    assert "slices" not in table and len(records.frame([])) == 0
+
+
+def test_frame_names_the_task_of_an_evaluation_set():
+    spec = RunSpec(evals=(EvalSpec(name="seen", task=TaskSpec(occurrences=(2,))), EvalSpec()))
+    records.save(records.make(spec, RESULT))
+    assert list(records.frame([spec])["eval_task_occurrences"].fillna(0)) == [0, 2]
+
+
+def test_slices_and_curves_are_long_tables():
+    spec = StubSpec(name="b")
+    records.save(records.make(spec, RESULT))
+    table = records.slices([spec])
+    assert table[["slice", "value", "exact_match", "n"]].values.tolist() == [["k", "1", 0.25, 4], ["k", "2", 1.0, 6]]
+    assert records.curves([spec])[["name", "step", "loss", "unseen"]].values.tolist() == [["b", 5, 1.5, 0.25]]
