@@ -1,5 +1,7 @@
 """The promises of the files around the code: environments agree, notebooks are clean, the README tells the truth."""
 
+import ast
+import importlib.metadata
 import json
 import re
 import subprocess
@@ -17,7 +19,8 @@ except ModuleNotFoundError:  # Python 3.10
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-CONDA_NAMES = {"torch": "pytorch"}  # where conda-forge has another name
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA_NAMES = {"torch": "pytorch", "jupyter-client": "jupyter_client"}  # where conda-forge has another name
 README = (ROOT / "README.md").read_text()
 
 
@@ -42,14 +45,28 @@ def ranges(requirements) -> dict[str, str]:
 
 
 def test_the_conda_environment_has_the_ranges_of_pyproject():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = [text for group in project["optional-dependencies"].values() for text in group]
+    extras = [text for group in PROJECT["optional-dependencies"].values() for text in group]
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
     by_pip = next(entry["pip"] for entry in environment if isinstance(entry, dict))
     conda = ranges([entry for entry in environment if isinstance(entry, str)] + by_pip)
-    assert conda.pop("python") == project["requires-python"]
+    assert conda.pop("python") == PROJECT["requires-python"]
     assert conda.pop("pip") == ""
-    assert conda == ranges(project["dependencies"] + extras)
+    assert conda == ranges(PROJECT["dependencies"] + extras)
+
+
+def test_what_the_package_imports_is_declared():
+    declared = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["cluster"]
+    names = {Requirement(text).name.lower().replace("_", "-") for text in declared}
+    imported = set()
+    for path in (ROOT / "ditune").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                imported.add(node.module.split(".")[0])
+    installed_as = importlib.metadata.packages_distributions()
+    others = {module for module in imported - set(sys.stdlib_module_names) if module in installed_as}
+    assert {m for m in others if not names & {d.lower().replace("_", "-") for d in installed_as[m]}} <= {"ditune"}
 
 
 def test_no_tracked_file_names_a_package_index_or_a_path_of_a_machine():
@@ -91,8 +108,12 @@ def test_every_file_that_the_readme_names_exists():
     names = {word for word in words if re.search(r"/$|\.(py|md|ipynb|ya?ml|toml|cff|bib)$", word)}
     ignored = set(git("check-ignore", "--", *names, allowed=(0, 1)))  # what the commands make, such as _build/
     missing = {name for name in names - ignored if not (ROOT / name).exists() and not (ROOT / "ditune" / name).exists()}
-    assert len(names) > 10
     assert missing == set()
+
+
+def test_every_module_has_its_line_in_the_readme():
+    modules = {f"ditune/{path.name}" for path in (ROOT / "ditune").glob("*.py") if not path.name.startswith("_")}
+    assert {module for module in modules if f"`{module}`" not in README} == set()
 
 
 def test_every_make_command_of_the_readme_is_a_target():
