@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import logging
 import os
 import platform
 import tempfile
@@ -76,11 +77,11 @@ def defaults(stem: str) -> dict:
         raise SpecError(f"notebook {stem} has {len(cells)} cells tagged 'parameters'; it needs one")
     values = {}
     for statement in ast.parse("".join(cells[0]["source"])).body:
-        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
         try:
+            targets = [statement.target] if isinstance(statement, ast.AnnAssign) else statement.targets
             (name,) = [target.id for target in targets]
             values[name] = ast.literal_eval(statement.value)
-        except (AttributeError, ValueError):
+        except (AttributeError, ValueError):  # no such part, or no literal
             raise SpecError(f"notebook {stem}: its parameters may only be literals, not: {ast.unparse(statement)}") from None
     return values
 
@@ -146,19 +147,19 @@ def parse(name: str, text: str):
 
 def fit(stem: str, name: str, default, value):
     """The value, as a float where the default is one; a SpecError where its type is not the default's."""
-    if default is None or _alike(default, value):
-        return value
-    if isinstance(default, float):
+    if isinstance(default, float) and type(value) in (int, str):
         try:
             return float(value)  # YAML reads 1 as int and 1e-3 as str
-        except (TypeError, ValueError):
+        except ValueError:
             pass
+    if default is None or _alike(default, value):
+        return value
     kind = type(default).__name__ + (f" of {type(default[0]).__name__}" if isinstance(default, (list, tuple)) and default else "")
     raise SpecError(f"{stem}: {name} = {value!r} has the wrong type; allowed: {kind}, such as {default!r}")
 
 
 def _alike(default, value) -> bool:
-    """Whether the types agree, inside lists too; an int may stand for a float there."""
+    """Whether the types agree, inside lists too, where an int may stand for a float."""
     if isinstance(default, (list, tuple)) and isinstance(value, (list, tuple)):
         return not default or all(any(_alike(d, v) for d in default) for v in value)
     return type(value) is type(default) or (type(default) is float and type(value) is int)
@@ -211,7 +212,9 @@ def execute(planned: Plan, profile: str) -> str:
     import nbformat
     import papermill
 
+    made_with = {"fingerprint": fingerprint(planned), "profile": profile, "parameters": planned.parameters}
     os.environ.update(ENVIRONMENT)
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of parameters that its own parser cannot read
     with tempfile.TemporaryDirectory(prefix="ditune-") as sockets:
         try:
             notebook = papermill.execute_notebook(
@@ -219,6 +222,7 @@ def execute(planned: Plan, profile: str) -> str:
                 None,
                 planned.changed,
                 kernel_name=KERNEL,
+                language="python",
                 cwd=folder(),
                 progress_bar=False,
                 kernel_manager_class=kernel_manager(sockets),
@@ -229,8 +233,7 @@ def execute(planned: Plan, profile: str) -> str:
         except Exception as error:
             return f"{type(error).__name__}: {error}"
     clean(notebook)
-    made_with = {"fingerprint": fingerprint(planned), "profile": profile, "parameters": planned.parameters}
-    notebook.metadata["ditune"] = json.dumps(made_with)
+    notebook.metadata["ditune"] = made_with
     records.write(executed(planned.stem), nbformat.writes(notebook) + "\n")
     return ""
 

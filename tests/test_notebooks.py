@@ -1,0 +1,190 @@
+"""Notebooks: parameters are checked before anything starts; executing twice gives the same bytes."""
+
+import json
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+from stub_kind import StubSpec
+
+from ditune import experiments, notebooks, provenance, records, study
+from ditune.specs import SpecError
+
+PARAMETERS = 'n_rules = [50, 500]\nn_seeds: int = 2  # seeds\nrate = 0.1\nname = "a=b#c"\nlimit: int | None = None\n'
+
+
+def notebook(root: Path, stem: str, parameters: str, *cells: str, tag: str = "parameters") -> Path:
+    """A notebook in `root`/notebooks with a parameters cell and further cells of code."""
+    (root / "notebooks" / "profiles").mkdir(parents=True, exist_ok=True)
+    new = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (parameters, *cells)])
+    new.cells[0].metadata["tags"] = [tag]
+    for number, cell in enumerate(new.cells):
+        cell.id = f"cell-{number}"
+    path = root / "notebooks" / f"{stem}.ipynb"
+    nbformat.write(new, path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def study_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("DITUNE_ROOT", str(tmp_path))
+    monkeypatch.setenv("DITUNE_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    notebook(tmp_path, "02_rules", PARAMETERS)
+    notebook(tmp_path, "03_model", "depth = 2\n")
+    (tmp_path / "notebooks/profiles/laptop.yaml").write_text("_seeds: &s {n_seeds: 3}\n02_rules:\n  <<: *s\n  rate: 1\n")
+    (tmp_path / "notebooks/profiles/smoke.yaml").write_text("")
+    monkeypatch.setattr(experiments, "SPECS", {"02_rules": lambda n_seeds, **rest: [StubSpec(seed=s) for s in range(n_seeds)]})
+    return tmp_path
+
+
+def test_parameters_are_the_notebooks_then_the_profiles_then_the_overrides():
+    rules, model = notebooks.plan([], "laptop", [("n_rules", "[10]"), ("name", "c"), ("depth", "3")])
+    assert rules.parameters == {"n_rules": [10], "n_seeds": 3, "rate": 1.0, "name": "c", "limit": None}
+    assert isinstance(rules.parameters["rate"], float) and rules.changed.keys() == {"n_rules", "n_seeds", "rate", "name"} and len(rules.specs) == 3
+    assert model.parameters == {"depth": 3} and model.specs == []
+    (same,) = notebooks.plan(["02"], "smoke")
+    assert same.changed == {} and same.parameters["name"] == "a=b#c"
+
+
+@pytest.mark.parametrize(
+    "names, profile, overrides, message",
+    [
+        (["02_rule"], "laptop", [], None),
+        (["04"], "laptop", [], "unknown notebook '04'"),
+        (["02_rlues"], "laptop", [], "unknown notebook '02_rlues'; did you mean '02_rules'?"),
+        (["0"], "laptop", [], "unknown notebook '0'"),
+        ([], "labtop", [], "unknown profile 'labtop'; did you mean 'laptop'?"),
+        (["02"], "laptop", [("n_rule", "3")], "unknown parameter 'n_rule'; did you mean 'n_rules'?"),
+        (["03"], "laptop", [("n_rules", "3")], "unknown parameter 'n_rules'"),
+        (["02"], "laptop", [("n_rules", "3")], "n_rules = 3 has the wrong type; allowed: list of int, such as [50, 500]"),
+        (["02"], "laptop", [("n_rules", "[3, x]")], "n_rules = [3, 'x'] has the wrong type"),
+        (["02"], "laptop", [("n_seeds", "2.5")], "n_seeds = 2.5 has the wrong type; allowed: int"),
+        (["02"], "laptop", [("n_seeds", "yes")], "n_seeds = True has the wrong type"),
+        (["02"], "laptop", [("name", "7")], "name = 7 has the wrong type; allowed: str"),
+        (["02"], "laptop", [("rate", "fast")], "rate = 'fast' has the wrong type; allowed: float"),
+        (["02"], "laptop", [("rate", "1e-3")], None),
+        (["02"], "laptop", [("limit", "5")], None),
+        (["02"], "laptop", [("n_rules", "[3")], "n_rules = '[3' is not valid YAML"),
+    ],
+)
+def test_mistakes_are_one_line_with_the_nearest_name(names, profile, overrides, message):
+    if message is None:
+        notebooks.plan(names, profile, overrides)
+    else:
+        with pytest.raises(SpecError) as error:
+            notebooks.plan(names, profile, overrides)
+        assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text, message", [("02_ruls: {rate: 1}", "'02_ruls'; did you mean '02_rules'"), ("02_rules: {rat: 1}", "'rat'; did you mean 'rate'"), ("02_rules: {rate: x}", "wrong type"), ("a: [", "laptop.yaml")])
+def test_mistakes_in_a_profile_are_found(study_folder, text, message):
+    (study_folder / "notebooks/profiles/laptop.yaml").write_text(text)
+    with pytest.raises(SpecError, match=message) as error:
+        notebooks.plan(["02"], "laptop")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("source", ["n = 2 * 3", "import os", "a = b = 1", "n += 1", "a, b = 1, 2", "print(1)", "x: int"])
+def test_only_literals_are_parameters(study_folder, source):
+    notebook(study_folder, "04_bad", f"n = 1\n{source}")
+    with pytest.raises(SpecError, match="may only be literals"):
+        notebooks.plan(["04"], "laptop")
+
+
+def test_a_notebook_needs_one_cell_of_parameters(study_folder):
+    notebook(study_folder, "04_bad", "n = 1", tag="other")
+    with pytest.raises(SpecError, match="0 cells tagged 'parameters'"):
+        notebooks.plan(["04"], "laptop")
+
+
+PATHS = [str(Path(__file__).parent), str(provenance.PACKAGE.parent)]
+CELLS = (
+    "import os\nfrom ditune import study\nfrom stub_kind import StubSpec\ntable = study.run([StubSpec(seed=s) for s in range(n_seeds)])\ntable[['seed', 'exact_match', 'state']]",
+    "print(len(table), rate, os.path.basename(os.getcwd()))",
+    "%matplotlib inline\n%config InlineBackend.figure_formats = ['svg']\nimport matplotlib; matplotlib.rcParams['svg.hashsalt'] = 'ditune'\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()",
+)
+
+
+def outcomes(profile="laptop", names=("02",), **options):
+    return sorted(study.run_notebooks(notebooks.plan(list(names), profile), profile, **options))
+
+
+def computed(root):
+    return len((root / "home/log").read_text().splitlines())
+
+
+@pytest.mark.slow
+def test_executing_twice_gives_the_same_bytes_and_executes_only_what_changed(study_folder):
+    notebook(study_folder, "02_rules", PARAMETERS, f"import sys\nsys.path += {PATHS}\n{CELLS[0]}", *CELLS[1:])
+    assert outcomes() == [("02_rules", "executed", "")]
+    copy = notebooks.executed("02_rules")
+    first = copy.read_bytes()
+    content = nbformat.read(copy, 4)
+    nbformat.validate(content)
+    assert content.cells[3].outputs[0].text == "3 1.0 notebooks\n" and "image/svg+xml" in first.decode()
+    assert content.cells[1].metadata.tags == ["injected-parameters", "hide-input"] and "rate = 1.0" in content.cells[1].source
+    assert [output.output_type for output in content.cells[2].outputs] == ["execute_result"]
+    assert outcomes() == [("02_rules", "unchanged", "")] and computed(study_folder) == 3
+    copy.unlink()
+    assert outcomes() == [("02_rules", "executed", "")] and computed(study_folder) == 3
+    assert copy.read_bytes() == first and list(copy.parent.iterdir()) == [copy]
+
+
+@pytest.mark.slow
+def test_force_computes_and_executes_again(study_folder):
+    assert outcomes(names=("02", "03")) == [(stem, "executed", "") for stem in ("02_rules", "03_model")]
+    assert outcomes(names=("02",), force=True) == [("02_rules", "executed", "")] and computed(study_folder) == 6
+
+
+@pytest.mark.slow
+def test_a_failing_notebook_keeps_its_previous_copy_and_the_others_are_executed(study_folder):
+    copy = notebooks.executed("02_rules")
+    copy.parent.mkdir(parents=True)
+    copy.write_text("previous")
+    notebook(study_folder, "02_rules", PARAMETERS, "def f():\n    raise KeyError('no such column')\nf()")
+    found = {stem: (outcome, error) for stem, outcome, error in study.run_notebooks(notebooks.plan([], "smoke"), "smoke")}
+    assert found == {"02_rules": ("failed", "cell 1: KeyError: 'no such column'"), "03_model": ("executed", "")}
+    assert copy.read_text() == "previous"
+
+
+def test_a_notebook_whose_run_failed_is_not_executed(monkeypatch):
+    monkeypatch.setitem(experiments.SPECS, "02_rules", lambda **rest: [StubSpec(fail="raise")])
+    ((stem, outcome, error),) = study.run_notebooks(notebooks.plan(["02"], "smoke"), "smoke")
+    assert (stem, outcome) == ("02_rules", "failed") and "this spec fails" in error
+    assert not notebooks.executed(stem).exists()
+
+
+def test_fingerprint_changes_with_all_that_the_copy_depends_on(study_folder, monkeypatch):
+    def now(profile="smoke", **given):
+        return notebooks.fingerprint(notebooks.plan(["02"], profile, list(given.items()))[0])
+
+    seen = [now(), now("laptop"), now(rate="0.2")]
+    assert now() == seen[0]
+    records.save(records.make(StubSpec(seed=0), {"metrics": {}}))
+    seen.append(now())
+    records.save(records.make(StubSpec(seed=2), {"metrics": {}}), records.results())  # a run of the laptop profile only
+    seen.append(now())
+    notebook(study_folder, "02_rules", PARAMETERS, "1 + 1")
+    seen.append(now())
+    monkeypatch.setattr(notebooks.importlib.metadata, "distributions", lambda: [])
+    seen.append(now())
+    monkeypatch.setattr(provenance, "PACKAGE", study_folder)
+    (study_folder / "specs.py").write_text((Path(notebooks.__file__).parent / "specs.py").read_text())
+    seen.append(now())
+    assert len(set(seen)) == len(seen)
+
+
+def test_outputs_do_not_change_the_fingerprint(study_folder):
+    path = study_folder / "notebooks/02_rules.ipynb"
+    (planned,) = notebooks.plan(["02"], "smoke")
+    before = notebooks.fingerprint(planned)
+    content = json.loads(path.read_text())
+    content["cells"][0].update(outputs=[{"output_type": "stream", "name": "stdout", "text": "x"}], execution_count=3)
+    path.write_text(json.dumps(content))
+    assert notebooks.fingerprint(planned) == before
+
+
+def test_home_is_where_the_environment_says(study_folder):
+    assert records.home() == study_folder / "home" == Path(os.environ["DITUNE_HOME"])

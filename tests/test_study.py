@@ -1,0 +1,183 @@
+"""Running specs: each is computed once, whatever fails or is killed, and the others go on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from stub_kind import StubSpec
+
+from ditune import backends, experiments, notebooks, records, study
+
+TESTS = Path(__file__).parent
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("DITUNE_ROOT", str(tmp_path))
+    monkeypatch.setenv("DITUNE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(backends, "gpu_here", lambda: False)
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
+
+
+def log(home):
+    """What was computed: (name, seed, first step, pid)."""
+    path = home / "log"
+    return [tuple(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def wait_for(condition, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def in_another_process(specs, jobs):
+    """Start `study.run` on the specs in another Python."""
+    program = f"import stub_kind; from ditune import backends, study; backends.gpu_here = lambda: False; study.run([stub_kind.StubSpec.of(**s) for s in {[s.to_dict() for s in specs]}], jobs={jobs})"
+    return subprocess.Popen([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": str(TESTS)}, stderr=subprocess.DEVNULL)
+
+
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_every_spec_is_computed_once_the_longest_first(home, jobs):
+    specs = [StubSpec(seed=i, n_steps=i + 1) for i in range(4)]
+    table = study.run([*specs, *specs], jobs=jobs)
+    assert sorted(table["seed"]) == [0, 1, 2, 3] and set(table["state"]) == {"fresh"}
+    assert sorted(seed for _, seed, _, _ in log(home)) == [0, 1, 2, 3] and log(home)[0][1] >= 3 - (jobs > 1)
+    study.run(specs, jobs=jobs)
+    assert len(log(home)) == 4
+    assert (os.getpid() in {pid for *_, pid in log(home)}) == (jobs == 1)
+    assert list((home / "checkpoints").iterdir()) == []
+
+
+def test_nothing_is_printed_when_everything_is_recorded(capfd):
+    study.run([StubSpec()], jobs=1)
+    assert "1/1 runs" in capfd.readouterr().err
+    study.run([StubSpec()], jobs=1)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_failing_run_is_recorded_and_the_others_go_on(home, jobs):
+    bad, good = StubSpec(fail="raise", n_steps=20), [StubSpec(seed=i) for i in range(3)]
+    with pytest.raises(study.RunsFailed, match=f"1 of the runs failed.*\n  {bad.key}: ValueError: this spec fails"):
+        study.run([bad, *good], jobs=jobs)
+    assert records.find(bad).state == "failed" and "Traceback" in records.find(bad).data["error"]
+    assert {records.find(spec).state for spec in good} == {"fresh"}
+
+
+def test_a_run_whose_process_dies_fails_alone(home):
+    bad, good = StubSpec(fail="die", n_steps=20), [StubSpec(seed=i, step_s=0.02) for i in range(3)]
+    with pytest.raises(study.RunsFailed, match="killed"):
+        study.run([bad, *good], jobs=2)
+    assert records.find(bad).state == "failed"
+    assert {records.find(spec).state for spec in good} == {"fresh"}
+
+
+def test_after_kill_9_of_the_parent_its_processes_end_and_the_next_call_goes_on(home):
+    specs = [StubSpec(seed=i, n_steps=200, step_s=0.02) for i in range(2)]
+    process = in_another_process(specs, jobs=2)
+    wait_for(lambda: len(list(home.glob("checkpoints/*"))) == 2)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    children = [pid for *_, pid in log(home)]
+    assert len(children) == 2 and process.pid not in children
+    wait_for(lambda: not any(map(alive, children)), 3)
+    assert [records.find(spec) for spec in specs] == [None, None]
+    started = [StubSpec(seed=spec.seed, n_steps=200, step_s=0.0) for spec in specs]
+    assert started != specs  # a spec is what it was: the same ones must be asked for
+    study.run(specs, jobs=2)
+    assert all(first > 0 for _, _, first, _ in log(home)[2:]) and len(log(home)) == 4
+    assert {records.find(spec).result["curve"][0]["step"] for spec in specs} == {200}
+
+
+def test_after_kill_9_of_a_child_the_same_call_goes_on_from_the_checkpoint(home):
+    specs = [StubSpec(seed=i, n_steps=60, step_s=0.03) for i in range(2)]
+    process = in_another_process(specs, jobs=2)
+    wait_for(lambda: len(log(home)) == 2 and len(list(home.glob("checkpoints/*"))) == 2)
+    os.kill(log(home)[0][3], signal.SIGKILL)
+    assert process.wait(30) == 0
+    assert {records.find(spec).state for spec in specs} == {"fresh"}
+    assert all(first > 0 for _, _, first, _ in log(home)[2:])
+
+
+def test_two_calls_at_once_compute_no_spec_twice(home):
+    specs = [StubSpec(seed=i, n_steps=20, step_s=0.03) for i in range(4)]
+    others = [in_another_process(specs, jobs) for jobs in (1, 2)]
+    assert [process.wait(30) for process in others] == [0, 0]
+    assert sorted(seed for _, seed, _, _ in log(home)) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_time_limit_leaves_checkpoints(home, jobs):
+    specs = [StubSpec(seed=i, n_steps=10_000, step_s=0.01) for i in range(3)]
+    started = time.monotonic()
+    study.compute(specs, jobs=jobs, minutes=1.5 / 60)
+    assert time.monotonic() - started < 6
+    assert [records.find(spec) for spec in specs] == [None] * 3
+    assert len(list(home.glob("checkpoints/*"))) == jobs
+
+
+def test_a_checkpoint_of_other_sources_is_not_used(home, monkeypatch):
+    spec = StubSpec()
+    old = backends.checkpoint_path(spec)
+    old.parent.mkdir()
+    old.write_text("5")
+    monkeypatch.setattr(backends.provenance, "loaded_sources", lambda sources: "other")
+    study.compute([spec], jobs=1)
+    assert log(home)[0][2] == 0 and not old.exists()
+
+
+def test_force_computes_again_and_reports_drift(home, capfd):
+    spec = StubSpec()
+    study.compute([spec], jobs=1)
+    study.compute([spec], jobs=1, force=True)
+    assert len(log(home)) == 2 and "drift" not in capfd.readouterr().err
+    data = records.find(spec).data
+    data["result"]["metrics"]["unseen"]["exact_match"] = 0.875
+    records.save(data)
+    study.compute([spec], jobs=1, force=True)
+    assert f"drift in {spec.key}" in (error := capfd.readouterr().err) and "unseen 0.875 -> 0.0" in error
+
+
+@pytest.mark.slow
+def test_dask_workers_compute(home, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    specs = [StubSpec(seed=i) for i in range(2)] + [StubSpec(fail="raise")]
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
+        with pytest.raises(study.RunsFailed, match="1 of the runs failed"):
+            study.run(specs, client=cluster.scheduler_address)
+    assert [records.find(spec).state for spec in specs] == ["fresh", "fresh", "failed"]
+    assert os.getpid() not in {pid for *_, pid in log(home)}
+
+
+def test_recorded_is_the_largest_profile_with_committed_records(tmp_path, monkeypatch):
+    from test_notebooks import notebook
+
+    notebook(tmp_path, "02_rules", "n_seeds = 1\n")
+    for profile, n_seeds in (("smoke", 1), ("workstation", 3), ("paper", 4)):
+        (tmp_path / f"notebooks/profiles/{profile}.yaml").write_text(f"02_rules: {{n_seeds: {n_seeds}}}")
+    monkeypatch.setitem(experiments.SPECS, "02_rules", lambda n_seeds: [StubSpec(seed=s, n_steps=n_seeds) for s in range(n_seeds)])
+    study.run([StubSpec(n_steps=1)])
+    assert study.recorded("02", "smoke")[0] == "smoke"
+    larger = [StubSpec(seed=s, n_steps=3) for s in range(2)]
+    study.run(larger)
+    assert study.recorded("02", "smoke")[0] == "smoke"
+    records.promote(larger)
+    profile, table = study.recorded("02", "smoke")
+    assert profile == "workstation" and list(table["seed"]) == [0, 1] and table.attrs == {"runs": 3, "recorded": 2}
+    assert notebooks.profiles() == ["paper", "smoke", "workstation"]
