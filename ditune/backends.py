@@ -25,6 +25,7 @@ import filelock
 from . import provenance, records
 from .specs import Spec
 
+MOST_IN_PACK = 32  # a larger pack gains little speed, and its first record comes late
 KILLED = "the process of this run was killed (out of memory?)"
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
@@ -42,10 +43,12 @@ class Stopped(Exception):
 
 
 def choose(jobs: int, client: str | None) -> Callable[..., Outcomes]:
-    """A Dask cluster, this process (a GPU serves one), or a pool."""
+    """A Dask cluster, this process (where there is a GPU, in packs), or a pool."""
     if client:
         return functools.partial(on_cluster, client)
-    return here if jobs == 1 or gpu_here() else functools.partial(in_pool, jobs)
+    if gpu_here():
+        return functools.partial(here, MOST_IN_PACK)
+    return functools.partial(here, 1) if jobs == 1 else functools.partial(in_pool, jobs)
 
 
 def gpu_here() -> bool:
@@ -55,16 +58,27 @@ def gpu_here() -> bool:
     return torch.cuda.is_available()
 
 
-def here(todo: list[Spec], show: Show, deadline: float, **options) -> Outcomes:
-    """One run after the other in this process."""
+def here(most: int, todo: list[Spec], show: Show, deadline: float, **options) -> Outcomes:
+    """Packs of at most `most` runs of equal shape, one after the other in this process."""
+    for pack in packs(todo, most):
 
-    def report(spec, step, n_steps):
-        show(spec, step)
-        if time.monotonic() > deadline:
-            raise Stopped
+        def report(step, n_steps, pack=pack):
+            for spec in pack:
+                show(spec, step)
+            if time.monotonic() > deadline:
+                raise Stopped
 
+        yield from zip(pack, compute(pack, report, **options))
+
+
+def packs(todo: list[Spec], most: int) -> list[list[Spec]]:
+    """The runs in packs that can be computed as one program."""
+    groups: dict = {}
     for spec in todo:
-        yield spec, compute_one(spec, functools.partial(report, spec), **options)
+        shape = records.kind_of(spec).shape
+        group = (type(spec), named(shape)(spec)) if shape and most > 1 else spec
+        groups.setdefault(group, []).append(spec)
+    return [group[i : i + most] for group in groups.values() for i in range(0, len(group), most)]
 
 
 def in_pool(jobs: int, todo: list[Spec], show: Show, deadline: float, **options) -> Outcomes:
@@ -103,9 +117,10 @@ def on_cluster(address: str, todo: list[Spec], show: Show, deadline: float, **op
     with Client(address) as client:
         executor = client.get_executor()
         try:
-            pending = {executor.submit(compute_one, spec, **options): spec for spec in todo}
+            pending = {executor.submit(compute, [spec], **options): spec for spec in todo}
             for future in futures.as_completed(pending, timeout=min(deadline - time.monotonic(), threading.TIMEOUT_MAX)):
-                if data := future.result():
+                (data,) = future.result()
+                if data:
                     records.save(data)
                 yield pending[future], data
         except futures.TimeoutError:
@@ -114,26 +129,31 @@ def on_cluster(address: str, todo: list[Spec], show: Show, deadline: float, **op
             executor.shutdown(wait=False)
 
 
-# ---- one run ---------------------------------------------------------------------------------------------------------
+# ---- one run or pack -------------------------------------------------------------------------------------------------
 
 
-def compute_one(spec: Spec, report: Report = lambda step, n_steps: None, wait: bool = False, force: bool = False) -> dict | None:
-    """The content of a spec's record: computed here, or, with `wait`, by the process that is at it already."""
-    lock = records.home() / "locks" / f"{spec.key}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
+def compute(specs: list[Spec], report: Report = lambda step, n_steps: None, wait: bool = False, force: bool = False) -> list[dict | None]:
+    """The contents of the records of a pack: computed here, or, with `wait`, by the process that is at it already."""
+    found: dict[Spec, dict] = {}
     try:
-        with locked(lock, wait, lambda: report(0, records.kind_of(spec).steps(spec))) as mine:
-            if not mine:
-                return None
-            found = None if force else records.find_fresh(spec)
-            return found.data if found else train_and_record(spec, report)
+        with contextlib.ExitStack() as locks:
+            waiting = functools.partial(report, 0, records.kind_of(specs[0]).steps(specs[0]))
+            by_key = sorted(specs, key=lambda spec: spec.key)  # all processes in one order, so that none waits in a circle
+            mine = [spec for spec in by_key if locks.enter_context(locked(spec, wait, waiting))]
+            fresh = {} if force else {spec: records.find_fresh(spec) for spec in mine}
+            found = {spec: record.data for spec, record in fresh.items() if record}
+            todo = [spec for spec in specs if spec in mine and spec not in found]
+            found |= zip(todo, train_and_record(todo, report)) if todo else {}
     except Stopped:
-        return None
+        pass
+    return [found.get(spec) for spec in specs]
 
 
 @contextlib.contextmanager
-def locked(path: Path, wait: bool, waiting: Callable[[], None]) -> Iterator[bool]:
-    """Hold the lock file `path`; gives False where another process holds it, unless it is to be waited for."""
+def locked(spec: Spec, wait: bool, waiting: Callable[[], None]) -> Iterator[bool]:
+    """Hold the lock of a spec; gives False where another process holds it, unless it is to be waited for."""
+    path = records.home() / "locks" / f"{spec.key}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(path)
     while not lock.is_locked:
         waiting()
@@ -148,25 +168,34 @@ def locked(path: Path, wait: bool, waiting: Callable[[], None]) -> Iterator[bool
         lock.release()
 
 
-def train_and_record(spec: Spec, report: Report) -> dict:
-    """Compute a spec, or go on from its checkpoint, and write its record or that of its failure."""
-    kind = records.kind_of(spec)
-    checkpoint = checkpoint_path(spec)
+def train_and_record(pack: list[Spec], report: Report) -> list[dict]:
+    """Compute a pack, or go on from its checkpoint, and write its records. One that fails is tried again in halves."""
+    checkpoint = checkpoint_path(pack)
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    module, _, function = kind.runner.partition(":")
     try:
-        runner = getattr(importlib.import_module(module), function)
+        kind = records.kind_of(pack[0])
         with one_thread():
-            result = runner(spec, checkpoint, progress=report)
-        data = records.make(spec, json.loads(json.dumps(result)))
+            if len(pack) > 1:
+                results = named(kind.packer)(pack, checkpoint, progress=report)
+            else:
+                results = [named(kind.runner)(pack[0], checkpoint, progress=report)]
+        done = [records.make(spec, json.loads(json.dumps(result))) for spec, result in zip(pack, results, strict=True)]
     except Stopped:
         raise
     except Exception:
-        return record_failure(spec, traceback.format_exc())
-    records.save(data)
-    for done in checkpoint.parent.glob(f"{spec.key}*"):
-        done.unlink(missing_ok=True)
-    return data
+        done, error = None, traceback.format_exc()
+    if done is None and len(pack) > 1:  # out of memory, as a rule
+        checkpoint.unlink(missing_ok=True)
+        middle = len(pack) // 2
+        return train_and_record(pack[:middle], report) + train_and_record(pack[middle:], report)
+    if done is None:
+        return [record_failure(pack[0], error)]
+    for data in done:
+        records.save(data)
+        for old in checkpoint.parent.glob(f"{data['key']}*"):
+            old.unlink(missing_ok=True)
+    checkpoint.unlink(missing_ok=True)
+    return done
 
 
 def record_failure(spec: Spec, error: str) -> dict:
@@ -176,10 +205,18 @@ def record_failure(spec: Spec, error: str) -> dict:
     return data
 
 
-def checkpoint_path(spec: Spec) -> Path:
-    """Where a run keeps its checkpoint: under a name of its own for each state of sources and libraries, which mix badly."""
-    made_by = json.dumps([provenance.loaded_sources(records.kind_of(spec).sources), provenance.libraries()])
-    return records.home() / "checkpoints" / f"{spec.key}-{provenance.short_hash(made_by)}.safetensors"
+def checkpoint_path(pack: list[Spec]) -> Path:
+    """Where a pack keeps its checkpoint: under a name of its own for each state of sources and libraries, which mix badly."""
+    made_by = [provenance.loaded_sources(records.kind_of(pack[0]).sources), provenance.libraries()]
+    name = pack[0].key if len(pack) == 1 else "pack"
+    tag = provenance.short_hash(json.dumps([[spec.key for spec in pack], made_by]))
+    return records.home() / "checkpoints" / f"{name}-{tag}.safetensors"
+
+
+def named(name: str) -> Callable:
+    """The function "module:function"."""
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)
 
 
 @contextlib.contextmanager
@@ -221,4 +258,4 @@ def work(i: int, spec: Spec, options: dict) -> dict | None:
         if work.stop.value:
             raise Stopped
 
-    return compute_one(spec, report, **options)
+    return compute([spec], report, **options)[0]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from . import __version__
 from .specs import SpecError
 
 FAILED, MISTAKE, TIME_UP, INTERRUPTED = 1, 2, 3, 130
@@ -44,7 +45,7 @@ def quit_with(message, code: int):
 
 
 @click.group()
-@click.version_option(package_name="ditune")
+@click.version_option(__version__)
 def app():
     """Re-execute the study: its runs, its notebooks, its book."""
 

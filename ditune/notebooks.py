@@ -7,7 +7,6 @@ when that has changed.
 """
 
 import ast
-import dataclasses
 import hashlib
 import importlib.metadata
 import json

@@ -41,6 +41,10 @@ class Kind:
     """The number of steps that the runner reports progress in."""
     cost: Callable[[Spec], float]
     """Expected cost in any unit; the most expensive runs start first."""
+    shape: str = ""
+    """"module:function" of a spec: what specs share that can be computed as a pack; none, if there are no packs."""
+    packer: str = ""
+    """"module:function", called as function(specs, checkpoint, progress=...); it returns a result for each."""
 
 
 def run_steps(spec: RunSpec) -> int:
@@ -61,6 +65,8 @@ KINDS = {
         sources=("tasks", "model", "optim", "train", "evaluate", "specs.TaskSpec"),
         steps=run_steps,
         cost=run_cost,
+        shape="ditune.train:run_shape",
+        packer="ditune.train:train_pack",
     ),
 }
 """The classes of specs that have records, by name."""

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent import futures
+from concurrent.futures.process import BrokenProcessPool
 
 from tqdm import tqdm
 
@@ -137,7 +138,10 @@ def run_notebooks(plans: list[notebooks.Plan], profile: str, jobs: int = 2, forc
     with futures.ProcessPoolExecutor(jobs, context, backends.start_worker) as pool:
         pending = {pool.submit(notebooks.execute, planned, profile): planned for planned in todo}
         for future in futures.as_completed(pending):
-            error = future.result()
+            try:
+                error = future.result()
+            except BrokenProcessPool:
+                error = "a process that executes notebooks was killed"
             yield pending[future].stem, "failed" if error else "executed", error
 
 

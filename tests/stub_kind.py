@@ -21,24 +21,37 @@ class StubSpec(Spec):
 
 def train(spec: StubSpec, checkpoint: Path, progress):
     """Count to n_steps, saving each step; every call appends a line to DITUNE_HOME/log: name, seed, first step, pid."""
+    return count([spec], spec.name, checkpoint, progress)[0]
+
+
+def train_pack(specs: list[StubSpec], checkpoint: Path, progress):
+    """The same for a pack; the name in the log tells its members."""
+    return count(specs, " ".join(f"{spec.name}{spec.seed}" for spec in specs), checkpoint, progress)
+
+
+def count(specs, name, checkpoint, progress):
     step = int(checkpoint.read_text()) if checkpoint.exists() else 0
     with open(Path(os.environ["DITUNE_HOME"]) / "log", "a") as log:
-        log.write(json.dumps([spec.name, spec.seed, step, os.getpid()]) + "\n")
-    while step < spec.n_steps:
-        time.sleep(spec.step_s)
+        log.write(json.dumps([name, specs[0].seed, step, os.getpid()]) + "\n")
+    while step < specs[0].n_steps:
+        time.sleep(specs[0].step_s)
         step += 1
         checkpoint.write_text(str(step))
-        progress(step, spec.n_steps)
-        if spec.fail == "raise":
+        progress(step, specs[0].n_steps)
+        if any(spec.fail == "raise" for spec in specs):
             raise ValueError("this spec fails")
-        if spec.fail == "die":
+        if any(spec.fail == "die" for spec in specs):
             os.kill(os.getpid(), 9)
-    metrics = {"unseen": {"exact_match": spec.seed / 10, "n": 10, "slices": {"k": {"1": [0.5, 4], "2": [1.0, 6]}}}}
-    return {"metrics": metrics, "curve": [{"step": step, "loss": 0.5}], "tokens": 7, "wall_s": time.time(), "device": "cpu"}
+    curve = [{"step": step, "loss": 0.5}]
+    return [{"metrics": metrics(spec), "curve": curve, "tokens": 7, "wall_s": time.time(), "device": "cpu"} for spec in specs]
+
+
+def metrics(spec: StubSpec) -> dict:
+    return {"unseen": {"exact_match": spec.seed / 10, "n": 10, "slices": {"k": {"1": [0.5, 4], "2": [1.0, 6]}}}}
 
 
 def steps(spec: StubSpec) -> int:
     return spec.n_steps
 
 
-KINDS["StubSpec"] = Kind(StubSpec, "stub_kind:train", ("specs.TaskSpec",), steps, steps)
+KINDS["StubSpec"] = Kind(StubSpec, "stub_kind:train", ("specs.TaskSpec",), steps, steps, "stub_kind:steps", "stub_kind:train_pack")

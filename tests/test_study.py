@@ -133,12 +133,38 @@ def test_time_limit_leaves_checkpoints(home, jobs):
 
 def test_a_checkpoint_of_other_sources_is_not_used(home, monkeypatch):
     spec = StubSpec()
-    old = backends.checkpoint_path(spec)
+    old = backends.checkpoint_path([spec])
     old.parent.mkdir()
     old.write_text("5")
     monkeypatch.setattr(backends.provenance, "loaded_sources", lambda sources: "other")
     study.compute([spec], jobs=1)
     assert log(home)[0][2] == 0 and not old.exists()
+
+
+def test_on_a_gpu_runs_of_equal_shape_are_packed(home, monkeypatch):
+    monkeypatch.setattr(backends, "gpu_here", lambda: True)
+    monkeypatch.setattr(backends, "MOST_IN_PACK", 3)
+    specs = [StubSpec(seed=i) for i in range(4)] + [StubSpec(seed=i, n_steps=20) for i in range(2)]
+    assert len(study.run(specs)) == 6
+    assert [names for names, *_ in log(home)] == ["a0 a1", "a0 a1 a2", "a"]
+    assert list((home / "checkpoints").iterdir()) == []
+
+
+def test_a_pack_that_fails_is_tried_again_in_halves(home, monkeypatch):
+    monkeypatch.setattr(backends, "gpu_here", lambda: True)
+    bad, good = StubSpec(seed=4, fail="raise"), [StubSpec(seed=i) for i in range(4)]
+    with pytest.raises(study.RunsFailed, match="1 of the runs failed"):
+        study.run([*good, bad])
+    assert records.find(bad).state == "failed" and {records.find(spec).state for spec in good} == {"fresh"}
+
+
+def test_a_stopped_pack_goes_on_from_its_checkpoint(home, monkeypatch):
+    monkeypatch.setattr(backends, "gpu_here", lambda: True)
+    specs = [StubSpec(seed=i, n_steps=60, step_s=0.02) for i in range(3)]
+    study.compute(specs, minutes=0.5 / 60)
+    assert [records.find(spec) for spec in specs] == [None] * 3
+    study.compute(specs)
+    assert len(log(home)) == 2 and log(home)[1][2] > 0 and {records.find(spec).state for spec in specs} == {"fresh"}
 
 
 def test_force_computes_again_and_reports_drift(home, capfd):

@@ -1,0 +1,158 @@
+"""The command line: a mistake is one line and exit code 2 within two seconds; a failure is exit code 1."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from stub_kind import StubSpec
+from test_notebooks import PARAMETERS, notebook
+
+from ditune import backends, cli, experiments, notebooks, provenance, records
+
+
+@pytest.fixture(autouse=True)
+def study_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("DITUNE_ROOT", str(tmp_path))
+    monkeypatch.setenv("DITUNE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(backends, "gpu_here", lambda: False)
+    (tmp_path / "home").mkdir()
+    notebook(tmp_path, "02_rules", PARAMETERS)
+    notebook(tmp_path, "03_model", "depth = 2\n")
+    for profile in ("smoke", "laptop"):
+        (tmp_path / f"notebooks/profiles/{profile}.yaml").write_text("")
+    monkeypatch.setattr(experiments, "SPECS", {"02_rules": lambda n_seeds, name, **rest: [StubSpec(seed=s, fail=name * (name == "raise")) for s in range(n_seeds)]})
+    return tmp_path
+
+
+@pytest.fixture
+def ditune(monkeypatch, capfd):
+    """Call the command line: exit code, standard output, standard error."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["ditune", *words])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return end.value.code or 0, *capfd.readouterr()
+
+    return call
+
+
+def in_a_new_python(*words):
+    program = "from ditune.cli import main; main()"
+    started = time.monotonic()
+    environment = os.environ | {"PYTHONPATH": str(provenance.PACKAGE.parent)}
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, env=environment)
+    return done, time.monotonic() - started
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["run", "02", "-p", "n_rule", "3"], "unknown parameter 'n_rule'; did you mean 'n_rules'?"),
+        (["run", "02", "-p", "n_seeds", "many"], "n_seeds = 'many' has the wrong type"),
+        (["run", "02", "-p", "n_seeds"], "requires 2 arguments"),
+        (["run", "o2"], "unknown notebook 'o2'"),
+        (["run", "--profile", "lap"], "unknown profile 'lap'; did you mean 'laptop'?"),
+        (["run", "--profil", "laptop"], "--profile"),
+        (["rum"], "No such command 'rum'"),
+        (["run", "--jobs", "0"], "'--jobs'"),
+        (["compute", "02", "--profile", "smok"], "did you mean 'smoke'?"),
+        (["compute", "0123456789abcdef"], "no record '0123456789abcdef'"),
+        (["compute"], "NOTEBOOK"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(ditune, words, message):
+    code, out, error = ditune(*words)
+    assert code == 2 and out == "" and message in error and error.startswith("ditune: ")
+    assert error.count("\n") == 1
+
+
+def test_a_mistake_is_reported_within_two_seconds_and_nothing_starts(study_folder):
+    done, seconds = in_a_new_python("run", "02", "-p", "n_rule", "3")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "did you mean 'n_rules'?" in done.stderr
+    assert seconds < 2
+    assert list((study_folder / "home").iterdir()) == []
+
+
+def test_help_is_fast_and_imports_nothing_heavy():
+    done, seconds = in_a_new_python("--help")
+    assert done.returncode == 0 and "compute" in done.stdout and seconds < 1.5
+    program = "import sys; from ditune import cli, notebooks, records, study; print([m for m in ('torch', 'pandas', 'papermill', 'nbformat') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=provenance.PACKAGE.parent)
+    assert done.stdout == "[]\n"
+
+
+def test_compute_records_and_promotes_without_jupyter(ditune, study_folder):
+    assert ditune("compute", "02", "--jobs", "1", "--promote")[:2] == (0, f"2 of 2 runs recorded\n2 records copied to {records.results()}\n")
+    assert len(list(records.results().glob("*.json"))) == 2
+    assert ditune("compute", "02_rules", "-p", "n_seeds", "3", "--jobs", "1")[:2] == (0, "3 of 3 runs recorded\n")
+    assert not (study_folder / "book").exists()
+
+
+def test_a_record_names_the_command_that_computes_it_again(ditune, study_folder):
+    ditune("compute", "02", "--jobs", "1")
+    command = records.find(StubSpec(seed=1)).data["command"].split()
+    assert command[0] == "ditune" and ditune(*command[1:])[:2] == (0, "1 of 1 runs recorded\n")
+    assert len((study_folder / "home/log").read_text().splitlines()) == 3
+
+
+def test_exit_codes_of_a_failed_run_and_of_a_time_limit(ditune):
+    code, out, error = ditune("compute", "02", "--jobs", "1", "-p", "name", "raise")
+    assert (code, out) == (1, "0 of 2 runs recorded\n") and "2 of the runs failed" in error and "Traceback" not in error
+    assert ditune("compute", "02", "--jobs", "1", "--limit-minutes", "0")[:2] == (3, "0 of 2 runs recorded\n")
+    code, out, error = ditune("run", "02", "--jobs", "1", "-p", "name", "raise")
+    assert (code, out) == (1, "") and "02_rules: failed: 2 of the runs failed" in error
+
+
+def test_dry_run_says_what_would_be_done(ditune, study_folder):
+    code, out, error = ditune("run", "--dry-run")
+    assert (code, error) == (0, "") and [line.split() for line in out.splitlines()] == [
+        ["notebook", "profile", "runs", "computed", "stale", "failed", "missing", "local", "in", "results", "copy"],
+        ["02_rules", "laptop", "2", "0", "0", "0", "2", "0", "0", "to", "execute"],
+        ["03_model", "laptop", "0", "0", "0", "0", "0", "0", "0", "to", "execute"],
+    ]
+    assert list((study_folder / "home").iterdir()) == []
+
+
+def test_status_counts_by_notebook_and_profile(ditune):
+    (notebooks.folder() / "profiles/smoke.yaml").write_text("02_rules: {n_seeds: 5}")
+    result = {"metrics": {}}
+    records.save(records.make(StubSpec(seed=0), result))
+    records.save(records.make(StubSpec(seed=1), result) | {"sources": "earlier"}, records.results())
+    records.save(records.make(StubSpec(seed=2), result) | {"sources": "earlier"})
+    records.save(records.make(StubSpec(seed=2), None, "KeyError: x"))
+    records.save(records.make(StubSpec(seed=3), None, "KeyError: x"))
+    code, out, error = ditune("status")
+    rows = [re.split("  +", line) for line in out.splitlines()]
+    assert rows == [
+        ["notebook", "profile", "runs", "computed", "stale", "failed", "missing", "local", "in results"],
+        ["02_rules", "laptop", "2", "1", "1", "0", "0", "1", "1"],
+        ["02_rules", "smoke", "5", "1", "1", "2", "1", "3", "1"],
+    ]
+
+
+def test_book_says_where_it_is_and_fails_where_jupyter_book_does(ditune, study_folder, monkeypatch):
+    binaries = study_folder / "bin"
+    binaries.mkdir()
+    monkeypatch.setattr(sys, "executable", str(binaries / "python"))
+    assert ditune("book")[0] == 1
+    (binaries / "jupyter-book").write_text('#!/bin/sh\necho "$@" >> arguments\nexit $JB_CODE\n')
+    (binaries / "jupyter-book").chmod(0o755)
+    monkeypatch.setenv("JB_CODE", "0")
+    assert ditune("book")[:2] == (0, f"{study_folder}/_build/html/index.html\n")
+    assert (study_folder / "arguments").read_text() == "build book --all -W -n --keep-going\n"
+    monkeypatch.setenv("JB_CODE", "1")
+    assert ditune("book")[0] == 1
+
+
+def test_executed_copies_are_announced(ditune, monkeypatch):
+    monkeypatch.setattr(notebooks, "is_current", lambda planned: True)
+    assert ditune("run", "03")[:2] == (0, "03_model: unchanged\n")
+
+
+def test_the_notebooks_of_the_tests_are_where_they_should_be(study_folder):
+    assert notebooks.folder() == Path(study_folder) / "notebooks" and notebooks.stems() == ["02_rules", "03_model"]
