@@ -1,0 +1,320 @@
+"""The ledger of claims: what the papers state, by which rule each statement is decided, and the verdict on a table.
+
+A claim and its rule are written down together, before the runs that decide it:
+
+    @claim("D1", statement=..., source=..., metric=..., rule=..., direction=..., threshold=..., smallest_scale=...)
+    def d1(frame): ...    # -> Finding("holds" | "fails" | "open", reason, numbers)
+
+`judge("D1", frame)` applies the rule to a tidy table (`records.frame`: one row per run and evaluation set). A finding
+becomes a verdict only at the scale that the claim is about; below it the verdict is "undecided at this scale", and the
+finding still says what was seen here.
+
+Three bounds serve all claims about accuracy. A model has LEARNT its rules, it does not apply a rule (LOW), it does apply
+it (HIGH). All comparisons are made with the bounds of a bootstrap interval over seeds, never with the mean alone.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .intervals import Interval, interval, threshold
+
+REPRODUCED, NOT_REPRODUCED, UNDECIDED = "reproduced", "not reproduced", "undecided at this scale"
+VERDICT_OF = {"holds": REPRODUCED, "fails": NOT_REPRODUCED, "open": UNDECIDED}
+
+LEARNT, LOW, HIGH = 0.9, 0.1, 0.8
+FEW_EXAMPLES = 20
+"""Examples of each rule that count as few."""
+SHARP = 2
+"""A transition is sharp where twice as many rules take the accuracy from LOW to HIGH."""
+PLACE = (300, 500)
+"""What "about 400" means: the paper's own words place the threshold at 300 and at 500."""
+
+PAPER_CURVE = dict.fromkeys((10, 20, 50, 100, 200, 300), 0.0) | {
+    400: 0.13, 500: 0.85, 600: 0.925, 1000: 0.98, 2000: 0.987, 2500: 0.983, 5000: 0.987, 10_000: 0.993, 100_000: 0.991, 1_000_000: 0.991,
+}  # fmt: skip
+"""Accuracy on unseen rules by number of rules, N = 10^6: read off figure 2a of the paper's first version, to +-0.005
+(400 rules +-0.02, 500 +-0.03, 600 +-0.015)."""
+
+
+# ---- what was measured -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What was measured with one number of rules."""
+
+    n_rules: int
+    per_rule: float
+    """Examples of each rule, N / I."""
+    unseen: Interval
+    seen: Interval
+
+    @property
+    def learnt(self) -> bool:
+        return self.seen.low >= LEARNT
+
+    def text(self) -> str:
+        """The cell in words, with its numbers."""
+        each = "1 example" if self.per_rule == 1 else f"{self.per_rule:,.4g} examples" if self.per_rule < 1000 else f"{self.per_rule:,.0f} examples"
+        return f"{self.n_rules:,} rules of {each} each: {self.unseen} on unseen rules, {self.seen} on seen ones"
+
+
+def cells(frame) -> list[Cell]:
+    """The table by number of rules, ascending; numbers for which an evaluation set is missing are left out."""
+    out = []
+    for n_rules, group in frame.groupby("n_rules"):
+        sets = {name: interval(rows["exact_match"]) for name, rows in group.groupby("eval")}
+        if {"unseen", "seen"} <= sets.keys():
+            per_rule = float(group["n_examples"].iloc[0]) / n_rules
+            out.append(Cell(int(n_rules), per_rule, sets["unseen"], sets["seen"]))
+    return out
+
+
+# ---- the ledger ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The smallest scale at which a claim may be decided: a number of seeds, and least values of columns of the table."""
+
+    n_seeds: int = 3
+    at_least: tuple[tuple[str, float], ...] = ()
+
+    def lacks(self, frame) -> list[str]:
+        """What the table falls short of, in words; empty where the claim may be decided."""
+        if frame.empty:
+            return ["no runs"]
+        seeds = int(frame.groupby("n_rules")["seed"].nunique().min()) if "n_rules" in frame else frame["seed"].nunique()
+        short = [f"seeds {seeds} < {self.n_seeds}"] if seeds < self.n_seeds else []
+        for name, least in self.at_least:
+            smallest = min(np.min(value) for value in frame[name])
+            if smallest < least:
+                short.append(f"{name} {smallest:g} < {least:g}" if least < 1e5 else f"{name} {smallest:,.0f} < {least:,.0f}")
+        return short
+
+    def __str__(self) -> str:
+        return ", ".join([f"{self.n_seeds} seeds", *(f"{name} {least:,g}" if least < 1e5 else f"{name} {least:,.0f}" for name, least in self.at_least)])
+
+
+PAPER_SIZES = (("n_examples", 1_000_000), ("x_len", 20), ("y_len", 20), ("z_len", 50), ("n_layer", 6), ("n_embd", 256))
+"""A claim that names a number of rules is about the sizes at which the paper found that number."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement of a paper and the rule that decides it."""
+
+    id: str
+    statement: str
+    """In our words."""
+    source: str
+    metric: str
+    rule: str
+    """When the claim holds and when it fails; in all other cases it is open."""
+    direction: str
+    threshold: str
+    smallest_scale: Scale
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a table says about a claim, whatever its scale."""
+
+    outcome: str
+    """"holds", "fails" or "open"."""
+    reason: str
+    numbers: dict
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict on a claim, with what it rests on."""
+
+    claim: Claim
+    verdict: str
+    finding: Finding
+    lacks: list[str]
+    """In what the runs are smaller than the claim's smallest scale."""
+
+    def text(self) -> str:
+        """What was found, whatever the scale, and its reason."""
+        return f"The rule is {IN_WORDS[self.finding.outcome]}{' here' if self.lacks else ''}. {self.finding.reason}"
+
+
+IN_WORDS = {"holds": "met", "fails": "violated", "open": "neither met nor violated"}
+LEDGER: dict[str, Claim] = {}
+RULES: dict[str, Callable] = {}
+
+
+def claim(id: str, **fields):
+    """Enter a claim into the ledger together with the function that applies its rule to a table."""
+
+    def enter(function):
+        if id in LEDGER:
+            raise ValueError(f"claim {id} is in the ledger already")
+        LEDGER[id], RULES[id] = Claim(id, **fields), function
+        return function
+
+    return enter
+
+
+def judge(id: str, frame) -> Verdict:
+    """The verdict on a claim from a tidy table of runs that differ in the claim's variable and in the seed only."""
+    lacks = LEDGER[id].smallest_scale.lacks(frame)
+    finding = Finding("open", "There are no runs.", {}) if frame.empty else RULES[id](frame)
+    return Verdict(LEDGER[id], UNDECIDED if lacks else VERDICT_OF[finding.outcome], finding, lacks)
+
+
+def in_words(ids: list[str]) -> str:
+    """The claims with their rules, as a MyST definition list."""
+    parts = []
+    for c in (LEDGER[id] for id in ids):
+        where = f"*Smallest scale.* {c.smallest_scale}. *Source.* {c.source}."
+        parts.append(f"**{c.id}.** {c.statement}\n: *Rule.* {c.rule}\n: *Measure.* {c.metric}.\n: {where}\n")
+    return "\n".join(parts)
+
+
+# ---- the number of rules: D1 to D4 -----------------------------------------------------------------------------------
+
+METRIC = "exact match on examples of unseen rules, mean over seeds with its 95 % bootstrap interval; for what was learnt, the same on new inputs of seen rules"
+PAPER = "arXiv 2405.19787"
+
+
+def finding(outcome: str, reason: str, shown: list[Cell], **more) -> Finding:
+    """A finding with the numbers of the cells that it rests on."""
+    return Finding(outcome, reason, {c.n_rules: {"unseen": c.unseen, "seen": c.seen, "per_rule": c.per_rule} for c in shown} | more)
+
+
+def said(shown: list[Cell]) -> str:
+    """The cells in words."""
+    return "; ".join(c.text() for c in shown) + "."
+
+
+def said_of(which: str, one: Cell, among: list[Cell]) -> str:
+    """One cell in words, the highest or lowest on unseen rules among several numbers of rules."""
+    several = f"{len(among)} numbers of rules, {among[0].n_rules:,} to {among[-1].n_rules:,}; the {which} on unseen rules: " if len(among) > 1 else ""
+    return several + said([one])
+
+
+def sentence(parts: list[str]) -> str:
+    """The parts joined, with a capital at the beginning."""
+    text = "; ".join(parts)
+    return text[:1].upper() + text[1:]
+
+
+@claim(
+    "D1",
+    statement="Rules that were never seen are applied correctly once the training rules are diverse enough, even where each of them has few examples.",
+    source=f"{PAPER}, abstract",
+    metric=METRIC,
+    rule=(
+        f"Holds where, at some number of rules, the seen rules are learnt (lower bound at least {LEARNT}) and the unseen ones are not applied (upper bound at "
+        f"most {LOW}), and, at some larger number with at most {FEW_EXAMPLES} examples of each rule, the unseen ones are (lower bound at least {HIGH}). Fails "
+        f"where, at every number of rules with at most {FEW_EXAMPLES} examples of each, the seen rules are learnt and the upper bound for unseen ones is below {HIGH}."
+    ),
+    direction="up with the number of rules",
+    threshold=f"{LOW} to {HIGH}",
+    smallest_scale=Scale(3),
+)
+def d1(frame) -> Finding:
+    grid = cells(frame)
+    without = [c for c in grid if c.learnt and c.unseen.high <= LOW]
+    few = [c for c in grid if c.per_rule <= FEW_EXAMPLES]
+    after = [c for c in few if c.unseen.low >= HIGH and without and c.n_rules > without[0].n_rules]
+    if after:
+        shown = [without[0], after[-1]]
+        return finding("holds", said(shown), shown)
+    if few and all(c.learnt and c.unseen.high < HIGH for c in few):
+        return finding("fails", said(few), few)
+    missing = [] if without else ["no number of rules at which seen rules are learnt and unseen ones fail"]
+    missing += [] if few else [f"no number of rules with at most {FEW_EXAMPLES} examples of each"]
+    shown = [grid[0], grid[-1]] if grid else []
+    return finding("open", sentence([*missing, said(shown)]), shown)
+
+
+@claim(
+    "D2",
+    statement="Below 300 rules the accuracy on unseen rules stays at zero, however many examples each rule has.",
+    source=f"{PAPER}, symbolic experiments; curve: figure 2a of arXiv 2402.10891",
+    metric=METRIC,
+    rule=(
+        f"Looks at the numbers of rules below 300. Holds where the seen rules are learnt (lower bound at least {LEARNT}) at one or more of them, and the upper "
+        f"bound for unseen rules is at most {LOW} at all of them. Fails where the lower bound for unseen rules is above {LOW} at any of them."
+    ),
+    direction="not above",
+    threshold=f"{LOW}",
+    smallest_scale=Scale(3, PAPER_SIZES),
+)
+def d2(frame) -> Finding:
+    below = [c for c in cells(frame) if c.n_rules < 300]
+    if not below:
+        return finding("open", "No number of rules below 300 was tried.", below)
+    highest = max(below, key=lambda c: c.unseen.mean)
+    text = said_of("highest", highest, below)
+    if any(c.unseen.low > LOW for c in below):
+        return finding("fails", text, below)
+    if not any(c.learnt for c in below):
+        return finding("open", "The seen rules are not learnt. " + text, below)
+    return finding("holds" if all(c.unseen.high <= LOW for c in below) else "open", text, below)
+
+
+@claim(
+    "D3",
+    statement="From 1,000 rules on the model generalises every time, down to a single example of each rule.",
+    source=f"{PAPER}, symbolic experiments",
+    metric=METRIC,
+    rule=(
+        f"Looks at the numbers of rules from 1,000 on. Holds where the lower bound for unseen rules is at least {HIGH} at all of them, and one of them is as large "
+        f"as the number of examples. Fails where, at any of them, the seen rules are learnt (lower bound at least {LEARNT}) and the upper bound for unseen ones is "
+        f"below {HIGH}; a model that has not learnt its own rules decides nothing."
+    ),
+    direction="not below",
+    threshold=f"{HIGH}",
+    smallest_scale=Scale(3, PAPER_SIZES),
+)
+def d3(frame) -> Finding:
+    above = [c for c in cells(frame) if c.n_rules >= 1000]
+    if not above:
+        return finding("open", "No number of rules from 1,000 on was tried.", above)
+    text = said_of("lowest", min(above, key=lambda c: c.unseen.mean), above)
+    if any(c.learnt and c.unseen.high < HIGH for c in above):
+        return finding("fails", text, above)
+    if above[-1].per_rule > 1:
+        return finding("open", "One example of each rule was not tried. " + text, above)
+    return finding("holds" if all(c.unseen.low >= HIGH for c in above) else "open", text, above)
+
+
+@claim(
+    "D4",
+    statement="The change is sharp and lies at about 400 rules.",
+    source=f"{PAPER}, symbolic experiments",
+    metric="exact match on examples of unseen rules; place: the number of rules at which it passes 0.5, log-interpolated per seed, geometric mean with its 95 % bootstrap interval",
+    rule=(
+        f"Place: the interval of the threshold lies within {PLACE[0]} to {PLACE[1]} rules, the range that the paper's own words span. Sharp: at most {SHARP} times "
+        f"as many rules lead from an accuracy whose upper bound is at most {LOW} to one whose lower bound is at least {HIGH}. Holds where both are so. Fails where the "
+        f"interval lies outside that range, or where numbers of rules more than a factor of {SHARP} apart both have intervals between {LOW} and {HIGH}."
+    ),
+    direction="within",
+    threshold=f"{PLACE[0]} to {PLACE[1]} rules; a factor of {SHARP}",
+    smallest_scale=Scale(3, PAPER_SIZES),
+)
+def d4(frame) -> Finding:
+    grid, place = cells(frame), threshold(frame)
+    after = next((c for c in grid if c.unseen.low >= HIGH), None)
+    before = [c for c in grid if c.unseen.high <= LOW and after and c.n_rules < after.n_rules]
+    between = [c for c in grid if c.unseen.low > LOW and c.unseen.high < HIGH]
+    at_most = after.n_rules / before[-1].n_rules if before else math.inf
+    at_least = between[-1].n_rules / between[0].n_rules if between else 1.0
+    if place is None:
+        where, inside, outside = "not every seed passes 0.5 within the numbers of rules tried", False, False
+    else:
+        r = place.rules
+        where = f"the accuracy passes 0.5 at {r.mean:,.0f} [{r.low:,.0f}, {r.high:,.0f}] rules"
+        inside, outside = PLACE[0] <= r.low and r.high <= PLACE[1], r.high < PLACE[0] or r.low > PLACE[1]
+    width = f"the rise from {LOW} to {HIGH} takes a factor of {at_least:.1f} to {at_most:.1f} in the number of rules"
+    outcome = "fails" if outside or at_least > SHARP else "holds" if inside and at_most <= SHARP else "open"
+    shown = [*before[-1:], *between, *([after] if after else [])]
+    return finding(outcome, sentence([where, width]) + ".", shown, threshold=place, factor=(at_least, at_most))

@@ -1,0 +1,69 @@
+"""Means over seeds with bootstrap intervals, and where a curve passes a level.
+
+With three to five seeds a bootstrap interval is rough and tends to be too short; figures show every seed beside it.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over n seeds, and the middle 95 % of its bootstrap distribution (not a number for a single seed)."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+def interval(values) -> Interval:
+    """The mean of the values and its percentile bootstrap interval; the same values give the same bounds.
+
+    >>> print(interval([0.0, 0.0, 0.0]), interval([0.5]))
+    0.00 [0.00, 0.00] 0.50 [nan, nan]
+    """
+    values = np.asarray(values, dtype=float)
+    if len(values) < 2:
+        return Interval(float(values.mean()), math.nan, math.nan, len(values))
+    bounds = stats.bootstrap((values,), np.mean, method="percentile", rng=0).confidence_interval
+    return Interval(float(values.mean()), float(bounds.low), float(bounds.high), len(values))
+
+
+def crossing(n_rules, accuracy, level: float) -> float | None:
+    """Where a curve first rises through the level, linear in log n_rules; None where it never or always is above.
+
+    >>> crossing([100, 10_000], [0.0, 1.0], 0.5)
+    1000.0
+    """
+    for (a, p), (b, q) in pairwise(sorted(zip(n_rules, accuracy))):
+        if p < level <= q:
+            return round(math.exp(math.log(a) + (level - p) / (q - p) * math.log(b / a)), 6)
+    return None
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The number of rules at which the accuracy on unseen rules passes a level: per seed, and the geometric mean."""
+
+    by_seed: dict[int, float]
+    rules: Interval
+
+
+def threshold(frame, level: float = 0.5) -> Threshold | None:
+    """The threshold of each seed and the interval of their geometric mean; None unless every seed has one in the grid."""
+    if frame.empty:
+        return None
+    unseen = frame[frame["eval"] == "unseen"]
+    by_seed = {int(s): crossing(rows["n_rules"], rows["exact_match"], level) for s, rows in unseen.groupby("seed")}
+    if not by_seed or None in by_seed.values():
+        return None
+    logs = interval([math.log(n) for n in by_seed.values()])
+    return Threshold(by_seed, Interval(math.exp(logs.mean), math.exp(logs.low), math.exp(logs.high), logs.n))
