@@ -104,9 +104,11 @@ def in_pool(jobs: int, todo: list[Spec], show: Show, deadline: float, **options)
         going_on = [i for i in left if steps[i] >= 0]
         if not going_on:
             raise
+        if len(todo) == 1:
+            yield todo[0], record_failure(todo[0], KILLED)
+            return
         for i in going_on:
-            spec = left.pop(i)
-            yield from in_pool(1, [spec], show, deadline, **options) if len(todo) > 1 else [(spec, record_failure(spec, KILLED))]
+            yield from in_pool(1, [left.pop(i)], show, deadline, **options)
         yield from ((spec, None) for spec in left.values())
 
 
@@ -118,7 +120,8 @@ def on_cluster(address: str, todo: list[Spec], show: Show, deadline: float, **op
         executor = client.get_executor()
         try:
             pending = {executor.submit(compute, [spec], **options): spec for spec in todo}
-            for future in futures.as_completed(pending, timeout=min(deadline - time.monotonic(), threading.TIMEOUT_MAX)):
+            seconds = min(deadline - time.monotonic(), threading.TIMEOUT_MAX)
+            for future in futures.as_completed(pending, timeout=seconds):
                 (data,) = future.result()
                 if data:
                     records.save(data)
@@ -132,7 +135,9 @@ def on_cluster(address: str, todo: list[Spec], show: Show, deadline: float, **op
 # ---- one run or pack -------------------------------------------------------------------------------------------------
 
 
-def compute(specs: list[Spec], report: Report = lambda step, n_steps: None, wait: bool = False, force: bool = False) -> list[dict | None]:
+def compute(
+    specs: list[Spec], report: Report = lambda step, n_steps: None, wait: bool = False, force: bool = False
+) -> list[dict | None]:
     """The contents of the records of a pack: computed here, or, with `wait`, by the process that is at it already."""
     found: dict[Spec, dict] = {}
     try:
@@ -206,7 +211,7 @@ def record_failure(spec: Spec, error: str) -> dict:
 
 
 def checkpoint_path(pack: list[Spec]) -> Path:
-    """Where a pack keeps its checkpoint: under a name of its own for each state of sources and libraries, which mix badly."""
+    """Where a pack keeps its checkpoint: each state of sources and libraries has its own, for they must not mix."""
     made_by = [provenance.loaded_sources(records.kind_of(pack[0]).sources), provenance.libraries()]
     name = pack[0].key if len(pack) == 1 else "pack"
     tag = provenance.short_hash(json.dumps([[spec.key for spec in pack], made_by]))

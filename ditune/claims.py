@@ -92,13 +92,15 @@ class Scale:
         for name, least in self.at_least:
             smallest = min(np.min(value) for value in frame[name])
             if smallest < least:
-                short.append(f"{name} {smallest:g} < {least:g}" if least < 1e5 else f"{name} {smallest:,.0f} < {least:,.0f}")
+                short.append(f"{COLUMNS.get(name, name)} {smallest:,} < {least:,}")
         return short
 
     def __str__(self) -> str:
-        return ", ".join([f"{self.n_seeds} seeds", *(f"{name} {least:,g}" if least < 1e5 else f"{name} {least:,.0f}" for name, least in self.at_least)])
+        return ", ".join([f"seeds {self.n_seeds}", *(f"{COLUMNS.get(name, name)} {least:,}" for name, least in self.at_least)])
 
 
+COLUMNS = {"n_examples": "training examples", "x_len": "length of x", "y_len": "length of y", "z_len": "length of z", "n_layer": "layers", "n_embd": "width"}
+"""Columns in words; others are named as they are."""
 PAPER_SIZES = (("n_examples", 1_000_000), ("x_len", 20), ("y_len", 20), ("z_len", 50), ("n_layer", 6), ("n_embd", 256))
 """A claim that names a number of rules is about the sizes at which the paper found that number."""
 

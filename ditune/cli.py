@@ -17,10 +17,15 @@ from .specs import SpecError
 
 FAILED, MISTAKE, TIME_UP, INTERRUPTED = 1, 2, 3, 130
 
-profile_option = click.option("--profile", default="laptop", show_default=True, help="A file in notebooks/profiles, without .yaml.")
-parameter_option = click.option("-p", "--parameter", nargs=2, multiple=True, metavar="NAME VALUE", help="A notebook's parameter; the value in YAML.")
-jobs_option = click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help="Processes at the same time.")
-force_option = click.option("--force", is_flag=True, help="Compute and execute again what is there, and report what drifted.")
+PROFILE = "A file in notebooks/profiles, without .yaml."
+PARAMETER = "A parameter of the notebooks; the value in YAML. May be repeated."
+JOBS = "Processes at the same time."
+FORCE = "Compute and execute again what is there, and report what drifted."
+
+profile_option = click.option("--profile", default="laptop", show_default=True, help=PROFILE)
+parameter_option = click.option("-p", "--parameter", nargs=2, multiple=True, metavar="NAME VALUE", help=PARAMETER)
+jobs_option = click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help=JOBS)
+force_option = click.option("--force", is_flag=True, help=FORCE)
 
 
 def main():
@@ -67,7 +72,8 @@ def run(notebook, profile, parameter, jobs, force, dry_run) -> int:
 
     plans = notebooks.plan(list(notebook), profile, parameter)
     if dry_run:
-        print_table([state_row(planned, profile) | {"copy": "current" if notebooks.is_current(planned) else "to execute"} for planned in plans])
+        copies = ["current" if notebooks.is_current(planned) and not force else "to execute" for planned in plans]
+        print_table([state_row(planned, profile) | {"copy": copy} for planned, copy in zip(plans, copies)])
         return 0
     from . import study
 
@@ -84,7 +90,7 @@ def run(notebook, profile, parameter, jobs, force, dry_run) -> int:
 @parameter_option
 @jobs_option
 @force_option
-@click.option("--limit-minutes", default=float("inf"), type=float, help="Stop after this time; the same command goes on from there.")
+@click.option("--limit-minutes", default=float("inf"), help="Stop then; the same command goes on from there.")
 @click.option("--promote", is_flag=True, help="Copy the records to results/, to be committed.")
 @click.option("--client", metavar="ADDRESS", help="Compute on the workers of this Dask scheduler.")
 def compute(notebook, profile, parameter, jobs, force, limit_minutes, promote, client) -> int:
@@ -142,10 +148,14 @@ def state_row(planned, profile: str) -> dict:
     """The states of the runs of a notebook, counted."""
     from . import records
 
-    found = [(records.find(spec), records.failure(spec)) for spec in planned.specs]
-    states = ["missing" if not record else "failed" if failed and record.state == "stale" else record.state for record, failed in found]
-    places = [record.path.parent for record, _ in found if record]
-    counts = {name: states.count(state) for name, state in (("computed", "fresh"), ("stale", "stale"), ("failed", "failed"), ("missing", "missing"))}
+    found = [records.find(spec) for spec in planned.specs]
+    states = ["missing" if record is None else record.state for record in found]
+    for i, spec in enumerate(planned.specs):
+        if states[i] == "stale" and records.failure(spec):
+            states[i] = "failed"
+    names = {"computed": "fresh", "stale": "stale", "failed": "failed", "missing": "missing"}
+    counts = {name: states.count(state) for name, state in names.items()}
+    places = [record.path.parent for record in found if record]
     where = {"local": places.count(records.local()), "in results": places.count(records.results())}
     return {"notebook": planned.stem, "profile": profile, "runs": len(states)} | counts | where
 

@@ -7,6 +7,7 @@ when that has changed.
 """
 
 import ast
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -118,11 +119,11 @@ def plan(names: list[str], profile: str, overrides: list[tuple[str, str]] = ()) 
     for name in given:
         if not any(name in own[stem] for stem in chosen):
             raise unknown("parameter", name, sorted({n for stem in chosen for n in own[stem]}))
-    return [_plan_one(stem, own[stem], from_profile.get(stem, {}) | {n: v for n, v in given.items() if n in own[stem]}) for stem in dict.fromkeys(chosen)]
+    return [_plan_one(stem, own[stem], from_profile.get(stem, {}) | given) for stem in dict.fromkeys(chosen)]
 
 
 def _plan_one(stem: str, own: dict, values: dict) -> Plan:
-    values = {name: fit(stem, name, own[name], value) for name, value in values.items()}
+    values = {name: fit(stem, name, own[name], value) for name, value in values.items() if name in own}
     parameters = own | values
     return Plan(stem, parameters, {n: v for n, v in parameters.items() if v != own[n]}, specs(stem, parameters))
 
@@ -153,7 +154,9 @@ def fit(stem: str, name: str, default, value):
             pass
     if default is None or _alike(default, value):
         return value
-    kind = type(default).__name__ + (f" of {type(default[0]).__name__}" if isinstance(default, (list, tuple)) and default else "")
+    kind = type(default).__name__
+    if isinstance(default, (list, tuple)) and default:
+        kind += f" of {type(default[0]).__name__}"
     raise SpecError(f"{stem}: {name} = {value!r} has the wrong type; allowed: {kind}, such as {default!r}")
 
 
@@ -175,11 +178,16 @@ def fingerprint(planned: Plan) -> str:
     """A hash of all that the executed copy depends on: cells, parameters, this package, libraries, records."""
     cells = [[cell["cell_type"], "".join(cell["source"]), cell["metadata"]] for cell in _read(planned.stem)["cells"]]
     package = {path.name: _digest(path) for path in sorted(provenance.PACKAGE.glob("*.py"))}
-    libraries = sorted(f"{d.name} {d.version}" for d in importlib.metadata.distributions())
-    keys = [spec.key for spec in planned.specs + recorded_specs(planned.stem)]
-    files = [folder / f"{key}.json" for key in dict.fromkeys(keys) for folder in (records.local(), records.results())]
+    keys = dict.fromkeys(spec.key for spec in planned.specs + recorded_specs(planned.stem))
+    files = [folder / f"{key}.json" for key in keys for folder in (records.local(), records.results())]
     found = [[path.parent.name, path.name, _digest(path)] for path in files if path.exists()]
-    return provenance.short_hash(json.dumps([cells, planned.parameters, package, platform.python_version(), libraries, found]))
+    return provenance.short_hash(json.dumps([cells, planned.parameters, package, installed(), found]))
+
+
+@functools.lru_cache
+def installed() -> list[str]:
+    """Python and every installed distribution, with versions."""
+    return [platform.python_version(), *sorted(f"{d.name} {d.version}" for d in importlib.metadata.distributions())]
 
 
 def recorded_specs(stem: str) -> list[Spec]:

@@ -27,7 +27,8 @@ class RunsFailed(RuntimeError):
     def __init__(self, failed: dict[Spec, dict]):
         self.failed = failed
         lines = [f"{spec.key}: {records.last_line(data)}" for spec, data in failed.items()]
-        super().__init__("\n  ".join([f"{len(failed)} of the runs failed (whole errors in {records.local()}/KEY.failed.json):", *lines]))
+        title = f"{len(failed)} of the runs failed (whole errors in {records.local()}/KEY.failed.json):"
+        super().__init__("\n  ".join([title, *lines]))
 
 
 # ---- a set of runs ---------------------------------------------------------------------------------------------------
@@ -40,7 +41,14 @@ def run(specs: Iterable[Spec], jobs: int = 2, desc: str = "runs", client: str | 
     return records.frame(specs)
 
 
-def compute(specs: Iterable[Spec], jobs: int = 2, desc: str = "runs", force: bool = False, client: str | None = None, minutes: float = float("inf")):
+def compute(
+    specs: Iterable[Spec],
+    jobs: int = 2,
+    desc: str = "runs",
+    force: bool = False,
+    client: str | None = None,
+    minutes: float = float("inf"),
+):
     """Compute the specs that have no fresh record, with `force` all of them, in `jobs` processes.
 
     With `client`, the address of a Dask scheduler, its workers compute. After `minutes` the runs that are going on are
@@ -76,8 +84,9 @@ def drift(old: dict, new: dict) -> str:
     if records.repeatable(old) == records.repeatable(new):
         return ""
     before, after = (data["result"]["metrics"] for data in (old, new))
-    changes = [f"{name} {before[name].get('exact_match')} -> {after[name].get('exact_match')}" for name in after if name in before]
-    return f"drift in {new['key']}, recorded {old['date']}: exact match {', '.join(changes)}"
+    both = [(name, before[name].get("exact_match"), after[name].get("exact_match")) for name in after if name in before]
+    changes = ", ".join(f"{name} {was} -> {now}" for name, was, now in both)
+    return f"drift in {new['key']}, recorded {old['date']}: exact match {changes}"
 
 
 class Bar:
@@ -115,7 +124,9 @@ class Bar:
 # ---- notebooks -------------------------------------------------------------------------------------------------------
 
 
-def run_notebooks(plans: list[notebooks.Plan], profile: str, jobs: int = 2, force: bool = False) -> Iterator[tuple[str, str, str]]:
+def run_notebooks(
+    plans: list[notebooks.Plan], profile: str, jobs: int = 2, force: bool = False
+) -> Iterator[tuple[str, str, str]]:
     """Compute the runs of the planned notebooks, then execute those whose copies in the book are not current.
 
     Gives (notebook, "executed" | "unchanged" | "failed", error) as they come. A notebook that fails, or one of whose
@@ -154,11 +165,17 @@ def recorded(notebook: str, live_profile: str):
     Its `attrs` say how many of the profile's `runs` are `recorded`. Without any committed record: the live profile
     and what the store has of it.
     """
-    for profile in (p for p in PROFILES if p in notebooks.profiles()):
-        (planned,) = notebooks.plan([notebook], profile)
-        found = records.frame(planned.specs, [records.results()])
+    specs = {p: notebooks.plan([notebook], p)[0].specs for p in PROFILES if p in notebooks.profiles()}
+    for profile, of_profile in specs.items():
+        found = records.frame(of_profile, [records.results()])
         if len(found):
-            found.attrs = {"runs": len(planned.specs), "recorded": found["key"].nunique()}
+            found.attrs = {"runs": len(of_profile), "recorded": found["key"].nunique()}
             return profile, found
-    (planned,) = notebooks.plan([notebook], live_profile)
-    return live_profile, records.frame(planned.specs)
+    return live_profile, records.frame(specs.get(live_profile, []))
+
+
+def profile_of(notebook: str, specs: Iterable[Spec]) -> str:
+    """The profile that has just these runs of a notebook; "own parameters" where none has."""
+    specs = set(specs)
+    same = (p for p in notebooks.profiles() if set(notebooks.plan([notebook], p)[0].specs) == specs)
+    return next(same, "own parameters")

@@ -21,6 +21,7 @@ import torch
 from .specs import FAMILIES, TaskSpec
 
 MASK16, MASK17 = 0xFFFF, 0x1FFFF
+PATIENCE = 50  # draws of an input before what it asks for is taken to be impossible
 N_CHOICES = 4  # hash words that decide an example's kind, before its letters
 
 
@@ -271,24 +272,28 @@ def draw_input(spec: TaskSpec, random: Stream, x: Words, length: torch.Tensor, c
 
 
 def make_inputs(spec: TaskSpec, random: Stream, rules: list[Rules], chosen: torch.Tensor, length, count) -> tuple[Words, torch.Tensor]:
-    """Inputs z (B, Z) that hold x of the chosen rule exactly where planted, and of earlier rules (if any) nowhere.
+    """Inputs z (B, Z) that hold x of the chosen rule exactly where planted (B, most), and of earlier rules nowhere.
 
     Rows in which chance wrote x once more are drawn again, until none is left; `TaskSpec` refuses settings in which that
-    would be common. A row's letters depend on its own draws alone, so a batch never changes them.
+    would be common. What a row asks for can be impossible (copies of aa that touch make a third; x may contain an earlier
+    rule's): after PATIENCE draws it gets one copy of the first rule's x, and `chosen` and `count` are changed to say so.
+    A row's letters depend on its own draws alone, so a batch never changes them.
     """
-    x = pick([r.x for r in rules], chosen.clamp(max=len(rules) - 1))
-    z, at = draw_input(spec, random, x, length, count)
+    sides = [r.x for r in rules]
+    z, at = draw_input(spec, random, pick(sides, chosen.clamp(max=len(rules) - 1)), length, count)
     rows, attempt = torch.arange(len(length), device=length.device), 0
     while len(rows):
         wrong = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
-        for j, rule in enumerate(rules):
-            found = occurs_at(z[rows], rule.x[rows]) & (chosen[rows] >= j)[:, None]
-            mine = torch.where((chosen[rows] == j)[:, None], at[rows], -1)
-            n_planted = (mine >= 0).sum(dim=1)
-            wrong |= found.sum(dim=1) != n_planted
+        for j, side in enumerate(sides):
+            n_found = (occurs_at(z[rows], side[rows]) & (chosen[rows] >= j)[:, None]).sum(dim=1)
+            wrong |= n_found != torch.where(chosen[rows] == j, count[rows], 0)
         rows, attempt = rows[wrong], attempt + 1
+        if attempt == PATIENCE:
+            planted_rows = rows[count[rows] > 0]
+            chosen[planted_rows], count[planted_rows] = 0, 1
         if len(rows):
-            again, columns = draw_input(spec, random.retry(rows, attempt), x[rows], length[rows], count[rows])
+            x = pick(sides, chosen.clamp(max=len(rules) - 1))[rows]
+            again, columns = draw_input(spec, random.retry(rows, attempt), x, length[rows], count[rows])
             z.letters[rows], at[rows] = again.letters, columns
     return z, at
 
@@ -381,12 +386,13 @@ def generate(spec: TaskSpec, seed: int, rule: torch.Tensor, example: torch.Tenso
     no_op = (choice[:, 0].long() & 0xFFFFFFFF) < spec.no_op_share * 2.0**32
     counts = torch.tensor(spec.occurrences, device=rule.device)
     count = torch.where(no_op, 0, counts[below(choice[:, 1], len(counts))])
-    applied = below(choice[:, 2], n_prompt)
+    chosen = torch.where(no_op, n_prompt, below(choice[:, 2], n_prompt))
     length = drawn_range(choice[:, 3], spec.z_len)
-    z, at = make_inputs(spec, random, rules, torch.where(no_op, n_prompt, applied), length, count)
+    z, at = make_inputs(spec, random, rules, chosen, length, count)
     answer = z if copy else make_answers(spec, z, at, rules)
-    first = pick([r.x for r in rules], applied)
-    slices = {"rule": rule, "no_op": no_op, "occurrences": count, "family": rules[0].family, "k": rules[0].k, "x_len": first.length, "z_len": length}
+    first = rules[0]
+    slices = {"rule": rule, "no_op": no_op, "occurrences": count, "family": first.family, "k": first.k}
+    slices |= {"x_len": first.x.length, "z_len": length}
     return Examples(write_rows(spec, rules, z, answer), slices)
 
 

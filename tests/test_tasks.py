@@ -1,0 +1,235 @@
+"""The generator against plain strings: every example is what `ditune.markov` says, wherever and however it is made."""
+
+import pytest
+import torch
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from ditune.markov import MarkovAlgorithm, Rule, rewrite
+from ditune.specs import FAMILIES, SpecError, TaskSpec
+from ditune.tasks import (
+    Alphabet,
+    batch_numbers,
+    family_index,
+    generate,
+    make_rules,
+    permute,
+    prompt_length,
+    row_length,
+    stream,
+    tail_cumulative,
+    training_examples,
+    unseen_examples,
+)
+
+
+@st.composite
+def specs(draw):
+    """Random tasks: any lengths, families, occurrences, no-ops, rule sets; those that TaskSpec refuses are skipped."""
+
+    def lengths(low, high):
+        first = draw(st.integers(low, high))
+        return (first, draw(st.integers(first, high)))
+
+    several = draw(st.booleans())
+    families = tuple(draw(st.lists(st.sampled_from(FAMILIES), min_size=1, max_size=3, unique=True)))
+    try:
+        return TaskSpec.of(
+            n_rules=draw(st.integers(1, 20)),
+            n_examples=1000,
+            alphabet_size=draw(st.integers(2, 30)),
+            x_len=lengths(2, 5),
+            y_len=lengths(2, 6),
+            z_len=lengths(5, 16),
+            occurrences=draw(st.sampled_from([(1,), (1, 2), (3,), (1, 2, 4)])),
+            no_op_share=draw(st.sampled_from([0.0, 0.4, 1.0])),
+            replace_which="first" if several else draw(st.sampled_from(["first", "last", "all", 1, 2])),
+            families=families,
+            k=draw(st.sampled_from([(1, 1), (1, 2), (2, 2)])),
+            rules_in_prompt=draw(st.integers(1, 3)) if several else 1,
+            n_steps=draw(st.integers(1, 3)) if several else 1,
+            tail_alpha=draw(st.sampled_from([None, 0.3])),
+        )
+    except SpecError:
+        assume(False)
+
+
+anything = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def parse(spec, row):
+    """A row of tokens as (rules, z, answer), plain strings; fails unless the row is well formed."""
+    text = Alphabet(spec.alphabet_size).text(row.tolist())
+    body, dot, padding = text.partition(".")
+    assert dot == "." and set(padding) <= {"_"}
+    *sides, last = body.split("|")
+    z, answer = last.split("=")
+    return [tuple(side.split(">")) for side in sides], z, answer
+
+
+def rows(spec, n=12, seed=3, unseen=False):
+    number = torch.arange(n)
+    examples = (unseen_examples if unseen else training_examples)(spec, seed, number)
+    return examples, [parse(spec, row) for row in examples.tokens]
+
+
+@anything
+@given(specs(), st.booleans())
+def test_every_answer_is_what_the_markov_algorithm_computes(spec, unseen):
+    for rules, z, answer in rows(spec, unseen=unseen)[1]:
+        if len(rules) == 1 and spec.n_steps == 1:
+            assert answer == rewrite(z, *rules[0], which=spec.replace_which)
+        else:
+            assert answer == MarkovAlgorithm(tuple(Rule(x, y) for x, y in rules)).steps(z, spec.n_steps)
+
+
+@anything
+@given(specs())
+def test_the_input_holds_x_exactly_as_often_as_intended_and_a_no_op_never(spec):
+    examples, parsed = rows(spec)
+    for i, (rules, z, _) in enumerate(parsed):
+        intended = int(examples.slices["occurrences"][i])
+        counts = [sum(z.startswith(x, p) for p in range(len(z))) for x, _ in rules]
+        if bool(examples.slices["no_op"][i]):
+            assert intended == 0 and not any(counts)
+        else:  # of the first rule that occurs at all: it is the one that is applied
+            assert next(c for c in counts if c) == intended
+
+
+@anything
+@given(specs())
+def test_lengths_and_letters_are_those_of_the_spec(spec):
+    for rules, z, _ in rows(spec)[1]:
+        for x, y in rules:
+            assert spec.x_len[0] <= len(x) <= spec.x_len[1] and spec.y_len[0] <= len(y) <= spec.y_len[1]
+        assert spec.z_len[0] <= len(z) <= spec.z_len[1]
+
+
+@anything
+@given(specs())
+def test_a_row_fits_its_length_and_no_answer_starts_before_the_prompt_length(spec):
+    tokens = rows(spec)[0].tokens
+    assert tokens.shape[1] == row_length(spec)
+    assert int((tokens == Alphabet(spec.alphabet_size).equals).int().argmax(dim=1).min()) + 1 >= prompt_length(spec)
+
+
+@anything
+@given(specs(), st.integers(1, 40))
+def test_the_same_bits_whatever_the_batch_or_order(spec, first):
+    number = torch.randperm(30, generator=torch.Generator().manual_seed(first)) + first
+    whole = training_examples(spec, 5, number).tokens
+    alone = torch.cat([training_examples(spec, 5, number[i : i + 1]).tokens for i in range(30)])
+    assert torch.equal(whole, alone)
+
+
+@pytest.mark.parametrize("families, k", [(("uniform",), (1, 1)), (("repeated",), (2, 2)), (("periodic",), (3, 3)), (("mirrored",), (2, 2))])
+@pytest.mark.parametrize("lengths", [(3, 3), (6, 6)])
+def test_unseen_rules_share_neither_side_with_any_training_rule(families, k, lengths):
+    spec = TaskSpec.of(alphabet_size=4, x_len=lengths, y_len=lengths, z_len=20, families=families, k=k, n_rules=4)
+    seen, unseen = (make_rules(spec, 0, torch.arange(min(spec.n_pairs(u), 5000)), u) for u in (False, True))
+    for side in ("x", "y"):
+        words = [{bytes(w.tolist()) for w in getattr(rules, side).letters} for rules in (seen, unseen)]
+        assert words[0] and words[1] and not words[0] & words[1]
+
+
+@pytest.mark.parametrize("alphabet_size, length", [(2, 3), (3, 3), (26, 2), (26, 20)])
+def test_rules_are_distinct_up_to_the_last_one_there_is(alphabet_size, length):
+    spec = TaskSpec.of(alphabet_size=alphabet_size, x_len=length, y_len=length, z_len=max(length, 8) if alphabet_size > 2 else 8, n_rules=4)
+    n = min(spec.n_pairs(False), 20_000)
+    rules = make_rules(spec, 1, torch.arange(n))
+    assert len({(bytes(x.tolist()), bytes(y.tolist())) for x, y in zip(rules.x.letters, rules.y.letters)}) == n
+
+
+def test_all_words_of_the_training_half_are_used_before_any_left_side_repeats():
+    spec = TaskSpec.of(alphabet_size=5, x_len=3, y_len=3, z_len=10, n_rules=10)
+    n = spec.n_words(spec.x_len)[0]
+    rules = make_rules(spec, 0, torch.arange(2 * n))
+    first, second = ({bytes(w.tolist()) for w in part} for part in rules.x.letters.split(n))
+    assert len(first) == n and first == second
+
+
+@pytest.mark.parametrize("name, change", [("rules/x", "x"), ("rules/False", "lengths"), ("inputs/False", "z")])
+def test_a_stream_changes_what_it_feeds_and_nothing_else(monkeypatch, name, change):
+    spec = TaskSpec.of(x_len=(3, 5), y_len=3, z_len=12)
+    number = torch.arange(64)
+    before = [parse(spec, row) for row in generate(spec, 0, number, number).tokens]
+    monkeypatch.setattr("ditune.tasks.stream", lambda seed, n: stream(seed + 1 if n == name else seed, n))
+    after = [parse(spec, row) for row in generate(spec, 0, number, number).tokens]
+    same = {
+        "x": [a[0][0][0] == b[0][0][0] for a, b in zip(before, after)],
+        "y": [a[0][0][1] == b[0][0][1] for a, b in zip(before, after)],
+        "lengths": [len(a[0][0][0]) == len(b[0][0][0]) for a, b in zip(before, after)],
+        "z": [a[1] == b[1] for a, b in zip(before, after)],
+    }
+    assert not all(same[change])
+    if change == "x":
+        assert all(same["y"]) and all(same["lengths"])
+    if change == "z":
+        assert all(same["x"]) and all(same["y"]) and all(same["lengths"])
+
+
+@given(st.integers(1, 3000), st.integers(0, 50))
+@settings(max_examples=60, deadline=None)
+def test_permute_is_a_permutation(n, seed):
+    assert permute(torch.arange(n), torch.tensor([n]), stream(seed, "order/0")).sort().values.tolist() == list(range(n))
+
+
+def test_an_epoch_visits_every_example_once_and_the_next_in_another_order():
+    spec = TaskSpec.of(n_examples=1000, n_rules=10)
+    numbers = batch_numbers(spec, 0, 0, 2000, "cpu")
+    first, second = numbers[:1000], numbers[1000:]
+    assert first.sort().values.tolist() == second.sort().values.tolist() == list(range(1000))
+    assert not torch.equal(first, second)
+    assert torch.equal(batch_numbers(spec, 0, 990, 20, "cpu"), numbers[990:1010])
+
+
+def test_each_rule_gets_its_share_of_the_budget():
+    spec = TaskSpec.of(n_examples=1000, n_rules=8, x_len=3, y_len=3, z_len=10)
+    counts = training_examples(spec, 0, torch.arange(1000)).slices["rule"].bincount()
+    assert counts.tolist() == [125] * 8
+
+
+@pytest.mark.parametrize("alpha, expected", [(0.5, 982), (0.2, 830), (0.1, 620), (0.07, 506), (0.03, 277)])
+def test_the_long_tail_leaves_as_many_of_1000_rules_as_the_power_law_does(alpha, expected):
+    """The reference draws weights with numpy and a million examples in proportion; `expected` came from it."""
+    weights = tail_cumulative(1000, alpha, 0).diff(prepend=torch.zeros(1, dtype=torch.float64))
+    present = 1 - (1 - weights / weights.sum()).pow(1_000_000)
+    assert abs(float(present.sum()) - expected) < 4 * (1000 * 0.25) ** 0.5
+
+
+def test_the_long_tail_draws_rules_in_proportion_to_their_weights():
+    spec = TaskSpec.of(n_rules=20, n_examples=40_000, tail_alpha=0.7, x_len=3, y_len=3, z_len=10)
+    drawn = training_examples(spec, 0, torch.arange(40_000)).slices["rule"].bincount(minlength=20) / 40_000
+    weights = tail_cumulative(20, 0.7, 0).diff(prepend=torch.zeros(1, dtype=torch.float64))
+    assert (drawn - weights / weights.sum()).abs().max() < 0.012
+
+
+def test_letters_and_places_are_evenly_drawn():
+    spec = TaskSpec.of(x_len=3, y_len=3, z_len=10, n_rules=8000)
+    tokens = training_examples(spec, 0, torch.arange(20_000)).tokens
+    for columns in (slice(0, 3), slice(4, 7), slice(8, 18)):
+        share = tokens[:, columns].flatten().bincount(minlength=26)[:26] / tokens[:, columns].numel()
+        assert (share - 1 / 26).abs().max() < 0.006
+    first = [z.index(x) for ((x, _),), z, _ in rows(spec, 4000)[1]]
+    assert all(abs(first.count(p) / 4000 - 1 / 8) < 0.03 for p in range(8))
+
+
+@pytest.mark.parametrize("family, k, expected", [(1, 3, "aaabbbccc"), (2, 2, "abcabc"), (3, 3, "abccbaabc"), (3, 2, "abccba"), (0, 1, "abcdef")])
+def test_families_are_the_papers_examples(family, k, expected):
+    index = family_index(torch.tensor([family]), torch.tensor([k]), torch.tensor([len(expected)]), len(expected))
+    assert "".join("abcdef"[i] for i in index[0]) == expected
+
+
+def test_a_copy_row_holds_the_input_as_its_answer():
+    spec = TaskSpec.of(x_len=3, y_len=4, z_len=(8, 10))
+    number = torch.arange(20)
+    for row in training_examples(spec, 0, number, copy=True).tokens:
+        _, z, answer = parse(spec, row)
+        assert answer == z
+
+
+@pytest.mark.gpu
+def test_the_same_bits_on_a_gpu():
+    spec = TaskSpec.of(x_len=(3, 5), y_len=(2, 6), z_len=(12, 20), occurrences=(1, 2), no_op_share=0.3, tail_alpha=0.5)
+    number = torch.arange(4096)
+    assert torch.equal(training_examples(spec, 0, number).tokens, training_examples(spec, 0, number.cuda()).tokens.cpu())
