@@ -168,7 +168,7 @@ def test_fingerprint_changes_with_all_that_the_copy_depends_on(study_folder, mon
     seen.append(now())
     notebook(study_folder, "02_rules", PARAMETERS, "1 + 1")
     seen.append(now())
-    monkeypatch.setattr(notebooks.importlib.metadata, "distributions", lambda: [])
+    monkeypatch.setattr(notebooks, "installed", lambda: ["another version"])
     seen.append(now())
     monkeypatch.setattr(provenance, "PACKAGE", study_folder)
     (study_folder / "specs.py").write_text((Path(notebooks.__file__).parent / "specs.py").read_text())
