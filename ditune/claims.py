@@ -297,7 +297,8 @@ def d3(frame) -> Finding:
     rule=(
         f"Place: the interval of the threshold lies within {PLACE[0]} to {PLACE[1]} rules, the range that the paper's own words span. Sharp: at most {SHARP} times "
         f"as many rules lead from an accuracy whose upper bound is at most {LOW} to one whose lower bound is at least {HIGH}. Holds where both are so. Fails where the "
-        f"interval lies outside that range, or where numbers of rules more than a factor of {SHARP} apart both have intervals between {LOW} and {HIGH}."
+        f"lower bound is above 0.5 at {PLACE[0]} rules or fewer; or where, the seen rules being learnt (lower bound at least {LEARNT}), the upper bound is below 0.5 at "
+        f"{PLACE[1]} rules or more, or numbers of rules more than a factor of {SHARP} apart both have intervals between {LOW} and {HIGH}."
     ),
     direction="within",
     threshold=f"{PLACE[0]} to {PLACE[1]} rules; a factor of {SHARP}",
@@ -307,16 +308,15 @@ def d4(frame) -> Finding:
     grid, place = cells(frame), threshold(frame)
     after = next((c for c in grid if c.unseen.low >= HIGH), None)
     before = [c for c in grid if c.unseen.high <= LOW and after and c.n_rules < after.n_rules]
-    between = [c for c in grid if c.unseen.low > LOW and c.unseen.high < HIGH]
+    between = [c for c in grid if c.learnt and c.unseen.low > LOW and c.unseen.high < HIGH]
+    early = any(c.unseen.low > 0.5 and c.n_rules <= PLACE[0] for c in grid)
+    late = any(c.learnt and c.unseen.high < 0.5 and c.n_rules >= PLACE[1] for c in grid)
     at_most = after.n_rules / before[-1].n_rules if before else math.inf
     at_least = between[-1].n_rules / between[0].n_rules if between else 1.0
-    if place is None:
-        where, inside, outside = "not every seed passes 0.5 within the numbers of rules tried", False, False
-    else:
-        r = place.rules
-        where = f"the accuracy passes 0.5 at {r.mean:,.0f} [{r.low:,.0f}, {r.high:,.0f}] rules"
-        inside, outside = PLACE[0] <= r.low and r.high <= PLACE[1], r.high < PLACE[0] or r.low > PLACE[1]
-    width = f"the rise from {LOW} to {HIGH} takes a factor of {at_least:.1f} to {at_most:.1f} in the number of rules"
-    outcome = "fails" if outside or at_least > SHARP else "holds" if inside and at_most <= SHARP else "open"
+    inside = place is not None and PLACE[0] <= place.rules.low and place.rules.high <= PLACE[1]
+    outcome = "fails" if early or late or at_least > SHARP else "holds" if inside and at_most <= SHARP else "open"
+    where = f"the accuracy passes 0.5 at {place} rules" if place else "not every seed passes 0.5 within the numbers of rules tried"
+    upper = f"to {at_most:.1f}" if before else "upwards"
+    width = f"the rise from {LOW} to {HIGH} takes a factor of {at_least:.1f} {upper} in the number of rules"
     shown = [*before[-1:], *between, *([after] if after else [])]
     return finding(outcome, sentence([where, width]) + ".", shown, threshold=place, factor=(at_least, at_most))

@@ -3,6 +3,7 @@
 With three to five seeds a bootstrap interval is rough and tends to be too short; figures show every seed beside it.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,11 +31,17 @@ def interval(values) -> Interval:
     >>> print(interval([0.0, 0.0, 0.0]), interval([0.5]))
     0.00 [0.00, 0.00] 0.50 [nan, nan]
     """
-    values = np.asarray(values, dtype=float)
-    if len(values) < 2:
-        return Interval(float(values.mean()), math.nan, math.nan, len(values))
+    return _interval(tuple(map(float, values)))
+
+
+@functools.lru_cache(maxsize=4096)
+def _interval(values: tuple[float, ...]) -> Interval:
+    mean = float(np.mean(values))
+    if len(set(values)) < 2:  # nothing to draw from
+        bound = mean if len(values) > 1 else math.nan
+        return Interval(mean, bound, bound, len(values))
     bounds = stats.bootstrap((values,), np.mean, method="percentile", rng=0).confidence_interval
-    return Interval(float(values.mean()), float(bounds.low), float(bounds.high), len(values))
+    return Interval(mean, float(bounds.low), float(bounds.high), len(values))
 
 
 def crossing(n_rules, accuracy, level: float) -> float | None:
@@ -55,6 +62,9 @@ class Threshold:
 
     by_seed: dict[int, float]
     rules: Interval
+
+    def __str__(self) -> str:
+        return f"{self.rules.mean:,.0f} [{self.rules.low:,.0f}, {self.rules.high:,.0f}]"
 
 
 def threshold(frame, level: float = 0.5) -> Threshold | None:

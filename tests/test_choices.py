@@ -1,0 +1,48 @@
+"""The table of the paper's settings and ours leaves nothing out and marks every difference."""
+
+import dataclasses
+
+import pytest
+
+from ditune import choices, experiments
+from ditune.specs import ModelSpec, TaskSpec, TrainSpec
+
+PARTS = {"task": TaskSpec, "model": ModelSpec, "train": TrainSpec}
+
+
+def specs(task=None, model=None, train=None, n_rules=(1000,), n_test=100_000):
+    return experiments.number_of_rules(list(n_rules), 2, n_test, task or {}, model or {}, train or {})
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_field_of_the_specs_has_one_setting(part):
+    assert sorted(s.field for s in choices.SETTINGS if s.part == part) == sorted(f.name for f in dataclasses.fields(PARTS[part]))
+
+
+def test_every_setting_gives_a_reason_and_a_known_label():
+    for setting in choices.SETTINGS:
+        assert setting.why and setting.otherwise and setting.label in ("text", "inferred", "read off", "not stated")
+        assert bool(setting.paper) == (setting.label != "not stated")
+
+
+def test_the_defaults_are_the_papers_where_it_states_a_number():
+    for setting in choices.SETTINGS:
+        value = choices.shown(getattr(getattr(choices.PAPER, setting.part), setting.field))
+        if setting.paper.replace(",", "").replace(".", "").isdigit() and setting.label in ("text", "inferred"):
+            assert value == setting.paper, setting.field
+
+
+def test_only_what_differs_is_bold():
+    assert not any("**" in row[3] for row in choices.rows(specs()))
+    changed = choices.rows(specs(task={"x_len": 5}, train={"optimizer": "muon", "muon_lr": 0.02}, n_test=500))
+    assert [row[0] for row in changed if "**" in row[3]] == ["length of x", "optimiser", "peak rate of Muon", "examples of each test"]
+
+
+def test_several_values_are_shown_as_a_range():
+    found = {row[0]: row[3] for row in choices.rows(specs(n_rules=(10, 300, 20)))}
+    assert found["rules I"] == "**10 to 300, 3 values**" and found["seeds"] == "2"
+
+
+def test_passes_over_the_data_are_steps_times_batch_over_examples():
+    found = {row[0]: row[3] for row in choices.rows(specs(task={"n_examples": 128_000}, train={"n_steps": 500}))}
+    assert found["steps (passes over the data)"] == "**500 (0.5 passes)**"
