@@ -1,0 +1,115 @@
+"""The packed GPT-2 against transformers' and against itself: one model alone, several side by side, part of the positions."""
+
+import pytest
+import torch
+
+from ditune.model import attend, forward, from_transformers, gelu, initial, layout, to_transformers, unflatten
+from ditune.specs import ModelSpec
+
+TOKENS, POSITIONS = 17, 12
+
+
+def small(position="learned", seed=0, n_models=1):
+    """A small model with weights far from their initial values, so that every one of them matters."""
+    spec = ModelSpec(n_layer=2, n_head=2, n_embd=8, position=position)
+    shapes = layout(spec, TOKENS, POSITIONS)
+    random = torch.Generator().manual_seed(seed)
+    flat = torch.cat([initial(spec, shapes, seed + m) for m in range(n_models)])
+    return spec, shapes, flat + 0.3 * torch.randn(flat.shape, generator=random)
+
+
+def rows(n_models=1, batch=3, seed=1):
+    return torch.randint(0, TOKENS, (n_models, batch, POSITIONS), generator=torch.Generator().manual_seed(seed))
+
+
+def test_logits_and_gradients_equal_those_of_transformers():
+    spec, shapes, flat = small()
+    theirs, tokens = to_transformers(spec, shapes, flat[0]), rows()
+    expected = theirs(tokens[0]).logits
+    expected.square().mean().backward()
+    flat.requires_grad_(True)
+    logits = forward(spec, unflatten(flat, shapes), tokens)
+    (grad,) = torch.autograd.grad(logits.square().mean(), flat)
+    torch.testing.assert_close(logits[0], expected, rtol=1e-4, atol=1e-5)
+    ours = unflatten(grad, shapes)
+    for i, block in enumerate(theirs.transformer.h):
+        torch.testing.assert_close(ours["qkv_w"][0, i], block.attn.c_attn.weight.grad, rtol=1e-3, atol=1e-6)
+        torch.testing.assert_close(ours["out_b"][0, i], block.mlp.c_proj.bias.grad, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(ours["wte"][0], theirs.transformer.wte.weight.grad, rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(ours["wpe"][0], theirs.transformer.wpe.weight.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_conversion_there_and_back_changes_nothing():
+    spec, shapes, flat = small()
+    spec_back, shapes_back, flat_back = from_transformers(to_transformers(spec, shapes, flat[0]))
+    assert spec_back == spec and shapes_back == shapes and torch.equal(flat_back, flat[0])
+
+
+def test_initial_weights_have_the_spread_of_transformers():
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    spec = ModelSpec(n_layer=3, n_head=4, n_embd=64)
+    theirs = GPT2LMHeadModel(GPT2Config(vocab_size=31, n_positions=29, n_embd=64, n_layer=3, n_head=4, bos_token_id=None, eos_token_id=None))
+    _, shapes, expected = from_transformers(theirs)
+    ours = unflatten(initial(spec, shapes, 0), shapes)
+    for name, weight in unflatten(expected[None], shapes).items():
+        assert ours[name].std().item() == pytest.approx(weight.std().item(), rel=0.08, abs=1e-6), name
+
+
+@pytest.mark.parametrize("position", ["learned", "rotary"])
+def test_a_packed_member_equals_the_model_alone(position):
+    spec, shapes, flat = small(position, n_models=3)
+    tokens = rows(n_models=3)
+    packed = forward(spec, unflatten(flat, shapes), tokens)
+    alone = torch.cat([forward(spec, unflatten(flat[m : m + 1], shapes), tokens[m : m + 1]) for m in range(3)])
+    torch.testing.assert_close(packed, alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("position", ["learned", "rotary"])
+@pytest.mark.parametrize("start", [1, 5, POSITIONS - 1])
+def test_skipping_the_prompt_changes_no_logit_behind_it(position, start):
+    spec, shapes, flat = small(position, n_models=2)
+    w, tokens = unflatten(flat, shapes), rows(n_models=2)
+    torch.testing.assert_close(forward(spec, w, tokens, start), forward(spec, w, tokens)[:, :, start:], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("position", ["learned", "rotary"])
+def test_a_position_sees_nothing_of_what_follows(position):
+    spec, shapes, flat = small(position)
+    w, tokens = unflatten(flat, shapes), rows()
+    changed = tokens.clone()
+    changed[..., 7:] = (changed[..., 7:] + 1) % TOKENS
+    before, after = forward(spec, w, tokens), forward(spec, w, changed)
+    assert torch.equal(before[:, :, :7], after[:, :, :7]) and not torch.equal(before[:, :, 7:], after[:, :, 7:])
+
+
+def test_rotary_scores_depend_on_distance_alone():
+    spec, shapes, flat = small("rotary")
+    w, tokens = unflatten(flat, shapes), rows()
+    repeated = torch.full_like(tokens, 4)  # equal tokens: without positions in the sum, every row of logits is the same
+    logits = forward(spec, w, repeated)
+    torch.testing.assert_close(logits[:, :, 3], logits[:, :, 9], rtol=1e-4, atol=1e-4)
+
+
+def test_a_nan_in_one_member_reaches_no_other():
+    spec, shapes, flat = small(n_models=2)
+    flat[0, 5] = float("nan")
+    logits = forward(spec, unflatten(flat, shapes), rows(n_models=2))
+    assert logits[0].isnan().any() and not logits[1].isnan().any()
+
+
+def test_gelu_and_its_slope_equal_torch():
+    x = torch.linspace(-12, 12, 999, dtype=torch.float64, requires_grad=True)
+    y = torch.nn.functional.gelu(x, approximate="tanh")
+    torch.testing.assert_close(gelu(x), y)
+    weight = torch.randn(999, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    ours, theirs = (torch.autograd.grad((f * weight).sum(), x)[0] for f in (gelu(x), y))
+    torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("n_queries", [1, 4, 9])
+def test_attention_equals_torchs_scaled_dot_product(n_queries):
+    random = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, 3, 9, 4, generator=random) for _ in range(3))
+    expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)[:, :, -n_queries:]
+    torch.testing.assert_close(attend(q[:, :, -n_queries:], k, v), expected)
