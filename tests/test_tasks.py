@@ -56,7 +56,7 @@ def specs(draw):
         assume(False)
 
 
-anything = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+anything = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def parse(spec, row):
@@ -115,7 +115,7 @@ def test_a_row_fits_its_length_and_no_answer_starts_before_the_prompt_length(spe
     assert int((tokens == Alphabet(spec.alphabet_size).equals).int().argmax(dim=1).min()) + 1 >= prompt_length(spec)
 
 
-@settings(anything, max_examples=40)
+@settings(anything, max_examples=20)
 @given(specs(), st.integers(1, 40))
 def test_the_same_bits_whatever_the_batch_or_order(spec, first):
     number = torch.randperm(60, generator=torch.Generator().manual_seed(first)) + first
@@ -136,22 +136,22 @@ def test_the_same_bits_where_a_batch_is_made_in_several_pieces():
 short = {"x_len": 3, "y_len": 3, "z_len": 10}
 ragged = {"x_len": [3, 5], "y_len": [2, 6], "z_len": [12, 20]}
 GOLDEN = [  # what is made, seed, examples, digest
-    ("seen", 0, 3000, "?", {}),
-    ("seen", 7, 3000, "?", {"n_rules": 1_000_000}),
-    ("unseen", 0, 500, "?", {}),
-    ("copy", 1, 500, "?", {}),
-    ("seen", 0, 9000, "?", short),
-    ("seen", 3, 3000, "?", short | {"n_rules": 500_000, "no_op_share": 0.3}),
-    ("unseen", 2, 500, "?", ragged | {"alphabet_size": 4}),
-    ("seen", 1, 2000, "?", ragged | {"occurrences": [1, 2], "replace_which": "all", "no_op_share": 0.2, "tail_alpha": 0.3}),
-    ("seen", 5, 500, "?", short | {"occurrences": [1, 2, 3], "replace_which": "last", "alphabet_size": 9}),
-    ("seen", 5, 500, "?", ragged | {"occurrences": [1, 2], "replace_which": 2, "families": ["periodic", "uniform"], "k": [1, 2]}),
-    ("seen", 2, 500, "?", ragged | {"families": ["repeated", "mirrored", "periodic"], "k": [1, 2], "n_rules": 40}),
-    ("unseen", 2, 500, "?", {"families": ["mirrored"], "k": [2, 5], "alphabet_size": 200}),
-    ("seen", 4, 300, "?", ragged | {"rules_in_prompt": 3, "n_steps": 4, "no_op_share": 0.2, "alphabet_size": 5}),
-    ("unseen", 4, 300, "?", short | {"rules_in_prompt": 2, "alphabet_size": 2, "z_len": 8, "n_rules": 4, "x_len": 3}),
-    ("order", 3, 3000, "?", {"n_examples": 1 << 31, "n_rules": 1}),
-    ("order", 0, 3000, "?", {"n_examples": 1001, "n_rules": 1}),
+    ("seen", 0, 3000, "296006c2bb3ecdc3", {}),
+    ("seen", 7, 3000, "5dd046abaf48629c", {"n_rules": 1_000_000}),
+    ("unseen", 0, 500, "bb8754bcc0a92146", {}),
+    ("copy", 1, 500, "ea38e5cdae427cd6", {}),
+    ("seen", 0, 9000, "3d3b53c7b330c5d6", short),
+    ("seen", 3, 3000, "9b25eb3e87acb219", short | {"n_rules": 500_000, "no_op_share": 0.3}),
+    ("unseen", 2, 500, "749bf9f8b735eaa4", ragged | {"alphabet_size": 4, "n_rules": 100}),
+    ("seen", 1, 2000, "75bda4aa3a0e9c9a", ragged | {"occurrences": [1, 2], "replace_which": "all", "no_op_share": 0.2, "tail_alpha": 0.3}),
+    ("seen", 5, 500, "beecf14f6977c8bc", short | {"occurrences": [1, 2, 3], "replace_which": "last", "alphabet_size": 9}),
+    ("seen", 5, 500, "ec8f42226e0e87c1", ragged | {"occurrences": [1, 2], "replace_which": 2, "families": ["periodic", "uniform"], "k": [1, 2]}),
+    ("seen", 2, 500, "05c7c97f16dd32fa", ragged | {"families": ["repeated", "mirrored", "periodic"], "k": [1, 2], "n_rules": 40}),
+    ("unseen", 2, 500, "2c4c4ab7912e9622", {"families": ["mirrored"], "k": [2, 5], "alphabet_size": 200}),
+    ("seen", 4, 300, "60e9e340e011f0e2", ragged | {"rules_in_prompt": 3, "n_steps": 4, "no_op_share": 0.2, "alphabet_size": 5, "n_rules": 100}),
+    ("unseen", 4, 300, "a72829c90a5d9dc6", short | {"rules_in_prompt": 2, "alphabet_size": 3, "n_rules": 20}),
+    ("order", 3, 3000, "a59a5f7e81671651", {"n_examples": 1 << 31, "n_rules": 1}),
+    ("order", 0, 3000, "9f76f8255ef7c0aa", {"n_examples": 1001, "n_rules": 1}),
 ]
 
 
