@@ -316,7 +316,9 @@ def d4(frame) -> Finding:
     inside = place is not None and PLACE[0] <= place.rules.low and place.rules.high <= PLACE[1]
     outcome = "fails" if early or late or at_least > SHARP else "holds" if inside and at_most <= SHARP else "open"
     where = f"the accuracy passes 0.5 at {place} rules" if place else "not every seed passes 0.5 within the numbers of rules tried"
-    upper = f"to {at_most:.1f}" if before else "upwards"
-    width = f"the rise from {LOW} to {HIGH} takes a factor of {at_least:.1f} {upper} in the number of rules"
+    if before:
+        width = f"the rise from {LOW} to {HIGH} takes a factor of {at_least:.1f} to {at_most:.1f} in the number of rules"
+    else:
+        width = f"no accuracy at most {LOW} comes before one at least {HIGH}"
     shown = [*before[-1:], *between, *([after] if after else [])]
     return finding(outcome, sentence([where, width]) + ".", shown, threshold=place, factor=(at_least, at_most))

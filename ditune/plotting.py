@@ -49,16 +49,16 @@ def use_style():
 # ---- who made it -----------------------------------------------------------------------------------------------------
 
 
-def made_by(frame, profile: str) -> str:
-    """One line on the origin of a table: profile, seeds, machine, commit, and the runs whose sources have changed since.
+def made_by(frame, name: str) -> str:
+    """One line on the origin of a table: its name ("profile laptop"), seeds, machine, commit, and the runs whose sources have changed since.
 
     A part that several runs differ in is listed whole; runs count once, however many evaluation sets they have.
     """
     if frame.empty:
-        return f"{profile}: no records"
+        return f"{name}: no records"
     runs = frame.drop_duplicates("key")
     seeds = runs["seed"].nunique()
-    parts = [f"profile {profile}", f"{seeds} seed{'s' * (seeds != 1)}"]
+    parts = [name, f"{seeds} seed{'s' * (seeds != 1)}"]
     parts += [", ".join(sorted({str(v) for v in runs[name] if v})) for name in ("device", "commit")]
     stale = int((runs["state"] == "stale").sum())
     if stale:
@@ -132,16 +132,16 @@ def rules_panel(ax, frame, title: str, chance: float):
 
 
 def accuracy_by_rules(frames: dict, chance: float = 0.0):
-    """One panel a profile, {profile: table}, one above the other on the same axis."""
-    frames = {profile: frame for profile, frame in frames.items() if len(frame)}
+    """One panel a table, {"profile laptop": table}, one above the other on the same axis."""
+    frames = {name: frame for name, frame in frames.items() if len(frame)}
     figure, axes = plt.subplots(len(frames), 1, figsize=(WIDTH, PANEL * len(frames) + 1.0), sharex=True, squeeze=False)
-    for ax, (profile, frame) in zip(axes[:, 0], frames.items()):
-        rules_panel(ax, frame, f"Profile {profile}: {sizes(frame)}", chance)
+    for ax, (name, frame) in zip(axes[:, 0], frames.items()):
+        rules_panel(ax, frame, f"{name[:1].upper()}{name[1:]}: {sizes(frame)}", chance)
     axes[-1, 0].set_xlabel("number of training rules I (logarithmic)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     order = [labels.index(name) for name in ("unseen rules", "seen rules")] + [0]
     figure.legend([handles[i] for i in order], [labels[i] for i in order], loc="outside upper left", ncols=3, columnspacing=1.2, handlelength=2.2)
-    sign(figure, [made_by(frame, profile) for profile, frame in frames.items()])
+    sign(figure, [made_by(frame, name) for name, frame in frames.items()])
     return figure
 
 
@@ -154,7 +154,7 @@ def sizes(frame) -> str:
 # ---- learning curves -------------------------------------------------------------------------------------------------
 
 
-def learning_curves(curves, frame, profile: str):
+def learning_curves(curves, frame, origin: str):
     """Accuracy during training, on unseen rules above and on seen ones below; a colour for each number of rules."""
     figure, axes = plt.subplots(2, 1, figsize=(WIDTH, 2 * PANEL), sharex=True)
     numbers = sorted(curves["n_rules"].unique())
@@ -170,7 +170,7 @@ def learning_curves(curves, frame, profile: str):
         accuracy_axes(ax, f"{name.capitalize()} rules")
     axes[1].set_xlabel("optimiser steps")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=min(len(numbers), 4), columnspacing=1.2, handlelength=1.6)
-    sign(figure, [made_by(frame, profile)])
+    sign(figure, [made_by(frame, origin)])
     return figure
 
 
@@ -265,16 +265,20 @@ def results_table(frame, caption: str, name: str) -> str:
 
 
 def verdict_table(verdicts: dict, caption: str, name: str) -> str:
-    """The verdicts of one or more tables of runs, {profile: [Verdict]}, a row a claim and profile."""
-    rows = [[v.claim.id, v.claim.statement, profile, f"**{v.verdict}**", v.text()] for group in zip(*([(p, v) for v in vs] for p, vs in verdicts.items())) for profile, v in group]
+    """The verdicts on one or more tables of runs, {"profile laptop": [Verdict]}: a row for each claim and table."""
+    rows = []
+    for same_claim in zip(*verdicts.values()):
+        for runs, v in zip(verdicts, same_claim):
+            first = [v.claim.id, v.claim.statement] if v is same_claim[0] else ["", ""]
+            rows.append([*first, runs, f"**{v.verdict}**", v.text()])
     return table(caption, name, ["", "statement", "runs", "verdict", "what was found"], rows)
 
 
 def too_small(verdicts: dict) -> str:
     """In what runs fall short of the scale that their claims are about, in sentences; empty where they do not."""
     lines = []
-    for profile, group in verdicts.items():
+    for runs, group in verdicts.items():
         for lacks in dict.fromkeys(tuple(v.lacks) for v in group if v.lacks):
             ids = ", ".join(v.claim.id for v in group if tuple(v.lacks) == lacks)
-            lines.append(f"The runs of the profile {profile} are too small to decide {ids}: {'; '.join(lacks)}.")
+            lines.append(f"Too small to decide {ids}, {runs}: {'; '.join(lacks)}.")
     return "\n\n".join(lines)

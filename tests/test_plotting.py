@@ -43,13 +43,13 @@ def texts(figure) -> str:
 
 
 def test_the_same_table_gives_the_same_bytes():
-    first, second = (svg(plotting.accuracy_by_rules({"laptop": runs()})) for _ in range(2))
+    first, second = (svg(plotting.accuracy_by_rules({"profile laptop": runs()})) for _ in range(2))
     assert first == second and b"<dc:date>" not in first
 
 
 def test_every_seed_is_a_point_and_every_mean_a_vertex():
     frame = runs()
-    (ax,) = plotting.accuracy_by_rules({"laptop": frame}).axes
+    (ax,) = plotting.accuracy_by_rules({"profile laptop": frame}).axes
     points = [line for line in ax.lines if line.get_linestyle() == "None" and line.get_marker() in "os"]
     drawn = sorted(float(y) for line in points for y in line.get_ydata())
     assert drawn == pytest.approx(sorted(frame["exact_match"]))
@@ -58,29 +58,29 @@ def test_every_seed_is_a_point_and_every_mean_a_vertex():
 
 
 def test_the_papers_curve_is_drawn_beside_ours_and_labelled_as_read_off():
-    figure = plotting.accuracy_by_rules({"laptop": runs()})
+    figure = plotting.accuracy_by_rules({"profile laptop": runs()})
     assert "read off ±0.005" in texts(figure) and "chance" in texts(figure)
     drawn = [dict(zip(line.get_xdata(), line.get_ydata())) for line in figure.axes[0].lines]
     assert claims.PAPER_CURVE in drawn
 
 
 def test_each_profile_with_records_has_a_panel_and_a_line_on_its_origin():
-    figure = plotting.accuracy_by_rules({"laptop": runs(), "paper": runs(size=PAPER_SIZE), "workstation": pd.DataFrame()})
+    figure = plotting.accuracy_by_rules({"profile laptop": runs(), "profile paper": runs(size=PAPER_SIZE), "profile workstation": pd.DataFrame()})
     assert len(figure.axes) == 2 and "profile laptop" in texts(figure) and "profile paper" in texts(figure)
     assert "workstation" not in texts(figure) and "N = 1M" in texts(figure) and "N = 128k" in texts(figure)
 
 
 def test_numbers_of_rules_are_on_a_logarithmic_axis_with_its_name():
-    (ax,) = plotting.accuracy_by_rules({"laptop": runs()}).axes
+    (ax,) = plotting.accuracy_by_rules({"profile laptop": runs()}).axes
     assert ax.get_xscale() == "log" and "number of training rules" in ax.get_xlabel() and "exact match" in ax.get_ylabel()
 
 
 def test_a_single_seed_is_drawn_without_an_interval():
-    svg(plotting.accuracy_by_rules({"laptop": table(UNSEEN, seeds=1).assign(state="fresh", device="cpu", commit="")}))
+    svg(plotting.accuracy_by_rules({"profile laptop": table(UNSEEN, seeds=1).assign(state="fresh", device="cpu", commit="")}))
 
 
 def test_the_origin_names_profile_seeds_machine_and_commit():
-    assert plotting.made_by(runs(), "laptop") == "profile laptop · 3 seeds · cpu · 1a2b3c4d5"
+    assert plotting.made_by(runs(), "profile laptop") == "profile laptop · 3 seeds · cpu · 1a2b3c4d5"
 
 
 def test_the_origin_marks_runs_of_earlier_sources_and_missing_ones():
@@ -92,7 +92,7 @@ def test_the_origin_marks_runs_of_earlier_sources_and_missing_ones():
 
 
 def test_learning_curves_have_a_mean_and_a_line_a_seed_for_each_number_of_rules():
-    figure = plotting.learning_curves(curves(), runs(), "laptop")
+    figure = plotting.learning_curves(curves(), runs(), "profile laptop")
     assert [len(ax.lines) for ax in figure.axes] == [4 * len(UNSEEN)] * 2 and "profile laptop" in texts(figure)
     assert figure.axes[1].get_xlabel() == "optimiser steps"
 
@@ -118,8 +118,8 @@ def test_the_results_table_holds_the_values_of_the_seeds():
 
 
 def test_verdicts_of_two_profiles_stand_together_and_say_what_was_too_small():
-    tables = {"laptop": runs(), "paper": runs(size=PAPER_SIZE)}
+    tables = {"profile laptop": runs(), "profile paper": runs(size=PAPER_SIZE)}
     found = {name: [claims.judge(id, frame) for id in ("D1", "D2")] for name, frame in tables.items()}
     lines = plotting.verdict_table(found, "Verdicts", "tab-verdicts").splitlines()[5:-1]
-    assert [line.split("|")[1].strip() + line.split("|")[3] for line in lines] == ["D1 laptop ", "D1 paper ", "D2 laptop ", "D2 paper "]
-    assert plotting.too_small(found) == "The runs of the profile laptop are too small to decide D2: " + "; ".join(found["laptop"][1].lacks) + "."
+    assert [[cell.strip() for cell in line.split("|")[1:4:2]] for line in lines] == [["D1", "profile laptop"], ["", "profile paper"], ["D2", "profile laptop"], ["", "profile paper"]]
+    assert plotting.too_small(found) == "Too small to decide D2, profile laptop: " + "; ".join(found["profile laptop"][1].lacks) + "."
