@@ -22,6 +22,7 @@ from .specs import FAMILIES, TaskSpec
 
 MASK16, MASK17 = 0xFFFF, 0x1FFFF
 PATIENCE = 50  # draws of an input before what it asks for is taken to be impossible
+FEW_RULES = 10_000  # so many rules are kept in memory, about 1 MB
 N_CHOICES = 4  # hash words that decide an example's kind, before its letters
 
 
@@ -34,13 +35,14 @@ def stream(seed: int, name: str) -> tuple[int, int]:
     return tuple(int.from_bytes(digest[i : i + 4], "little", signed=True) for i in (0, 4))
 
 
-def mix(h: torch.Tensor) -> torch.Tensor:
+def mix(h: torch.Tensor, last: bool = True) -> torch.Tensor:
     """A bijection of 32-bit words that scatters them, in place; the constants are Wellons' lowbias32 (hash-prospector)."""
-    h ^= (h >> 16) & MASK16  # int32 shifts drag the sign along; the mask takes it away
+    h ^= (h >> 16).bitwise_and_(MASK16)  # int32 shifts drag the sign along; the mask takes it away
     h *= 0x7FEB352D
-    h ^= (h >> 15) & MASK17
+    h ^= (h >> 15).bitwise_and_(MASK17)
     h *= 0x846CA68B - (1 << 32)
-    h ^= (h >> 16) & MASK16
+    if last:
+        h ^= (h >> 16).bitwise_and_(MASK16)
     return h
 
 
@@ -59,16 +61,22 @@ class Stream:
         stride = mix(mix(mix(other + key[1]) ^ low) + high)
         return cls(start, stride | 1)
 
-    def words(self, first: int, n: int) -> torch.Tensor:
+    def words(self, first: int, n: int, last: bool = True) -> torch.Tensor:
         """Words first to first + n - 1 of each stream: (B, n) int32."""
         lanes = torch.arange(first, first + n, dtype=torch.int32, device=self.start.device)
-        return mix(torch.addcmul(self.start[:, None], self.stride[:, None], lanes))
+        return mix((self.stride[:, None] * lanes).add_(self.start[:, None]), last)
+
+    def word(self, n: int) -> torch.Tensor:
+        """Word n of each stream: (B,) int32."""
+        return self.words(n, 1)[:, 0]
 
     def letters(self, first: int, n: int, alphabet_size: int) -> torch.Tensor:
         """(B, n) letters as uint8, two a word; a letter's probability is even to within alphabet_size / 65536."""
-        h = self.words(first, -(-n // 2))
-        both = torch.cat([(h & MASK16).mul_(alphabet_size) >> 16, ((h >> 16) & MASK16).mul_(alphabet_size) >> 16], dim=1)
-        return both[:, :n].to(torch.uint8)
+        low = self.words(first, -(-n // 2), last=False)
+        high = low >> 16
+        low ^= high  # the step that is left of `mix`
+        halves = [half.bitwise_and_(MASK16).mul_(alphabet_size).bitwise_right_shift_(16) for half in (low, high)]
+        return torch.cat(halves, dim=1)[:, :n].to(torch.uint8)
 
     def retry(self, rows: torch.Tensor, attempt: int) -> "Stream":
         """Fresh streams for the rows that are drawn again."""
@@ -88,17 +96,23 @@ def permute(i: torch.Tensor, n: torch.Tensor, key: tuple[int, int]) -> torch.Ten
     >>> sorted(permute(torch.arange(10), torch.tensor([10]), stream(0, "rules")).tolist())
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
-    n = n.expand_as(i)
-    bits = torch.frexp((n - 1).double()).exponent.long().clamp(min=1)
-    out, todo = i.clone(), torch.arange(len(i), device=i.device)
-    while len(todo):
-        v, bit, half = out[todo], bits[todo], (bits[todo] + 1) // 2
+    last = (n - 1).to(torch.int32)
+    bits = torch.frexp((n - 1).double()).exponent.clamp(min=1)
+
+    def scatter(v: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
+        mask, half = ((1 << bits.long()) - 1).to(torch.int32), (bits + 1) // 2
         for turn, odd in enumerate((0x2C1B3C6D, 0x297A2D39, 0x1B56C4E9, 0x7FEB352D)):
-            v = (v * odd + (key[turn % 2] >> turn)) & ((1 << bit) - 1)
-            v = v ^ (v >> half)
+            v = (v * odd).add_(key[turn % 2] >> turn).bitwise_and_(mask)  # int32: the lowest bits are those of the full product
+            v ^= v >> half
+        return v
+
+    out = scatter(i.to(torch.int32), bits)
+    todo = (out > last).nonzero()[:, 0]
+    while len(todo):
+        v = scatter(out[todo], bits.expand_as(i)[todo])
         out[todo] = v
-        todo = todo[v >= n[todo]]
-    return out
+        todo = todo[v > last.expand_as(i)[todo]]
+    return out.long()
 
 
 # ---- rules -----------------------------------------------------------------------------------------------------------
@@ -106,13 +120,14 @@ def permute(i: torch.Tensor, n: torch.Tensor, key: tuple[int, int]) -> torch.Ten
 
 @dataclass
 class Words:
-    """B words: letters (B, L) uint8, padded at the right where lengths differ, and length (B,) int64."""
+    """B words: letters (B, L) uint8, padded at the right where lengths differ, and length (B,) int64. `even`: all are L."""
 
     letters: torch.Tensor
     length: torch.Tensor
+    even: bool = False
 
     def __getitem__(self, rows) -> "Words":
-        return Words(self.letters[rows], self.length[rows])
+        return Words(self.letters.index_select(0, rows), self.length[rows], self.even)
 
 
 def digits(number: torch.Tensor, n: int, base: int) -> torch.Tensor:
@@ -154,6 +169,9 @@ class Rules:
     family: torch.Tensor
     k: torch.Tensor
 
+    def __getitem__(self, rows) -> "Rules":
+        return Rules(self.x[rows], self.y[rows], self.family[rows], self.k[rows])
+
 
 def by_k(spec: TaskSpec, k: torch.Tensor, value) -> torch.Tensor:
     """value(k) of each row: (B,) int64."""
@@ -169,7 +187,7 @@ def side_words(spec: TaskSpec, side: str, key, rank: torch.Tensor, length: torch
     most = int(n_prefix.max())
     fixed = torch.arange(most, device=rank.device)[None] < n_prefix[:, None]
     letters[:, :most] = torch.where(fixed, digits(prefix, most, spec.alphabet_size), letters[:, :most])
-    return Words(letters, length)
+    return Words(letters, length, bounds[0] == bounds[1])
 
 
 def make_rules(spec: TaskSpec, seed: int, number: torch.Tensor, unseen: bool = False) -> Rules:
@@ -201,6 +219,13 @@ def make_rules(spec: TaskSpec, seed: int, number: torch.Tensor, unseen: bool = F
     return Rules(x, y, family, k)
 
 
+@lru_cache(maxsize=4)
+def rule_table(spec: TaskSpec, seed: int, device: torch.device) -> list[Rules]:
+    """All training rules, for each place in the prompt: looked up where they are few, as reading is faster than making."""
+    number = torch.arange(spec.n_rules, device=device) * spec.rules_in_prompt
+    return [make_rules(spec, seed, number + j) for j in range(spec.rules_in_prompt)]
+
+
 # ---- inputs and answers ----------------------------------------------------------------------------------------------
 
 
@@ -219,13 +244,26 @@ def occurs_at(z: Words, x: Words) -> torch.Tensor:
 
 def write(target: torch.Tensor, start: torch.Tensor, word: Words, where: torch.Tensor) -> None:
     """Write word into target (B, L) from column start (B,) on, in the rows `where`. The last column takes what is cut off."""
-    column = torch.arange(word.letters.shape[1], device=start.device)[None]
+    width = word.letters.shape[1]
+    if word.even:  # each row is a window of the flat target
+        place = torch.arange(len(start), device=start.device).mul_(target.shape[1]).add_(start)
+        if bool(where.all()):
+            letters = word.letters
+        else:
+            place, letters = place[where], word.letters[where]
+        target.as_strided((target.numel() - width + 1, width), (1, 1)).index_put_((place,), letters)
+        return
+    column = torch.arange(width, device=start.device)[None]
     inside = (column < word.length[:, None]) & where[:, None]
     target.scatter_(1, torch.where(inside, start[:, None] + column, target.shape[1] - 1), word.letters)
 
 
 def replace_at(z: Words, start: torch.Tensor, x: Words, y: Words, where: torch.Tensor) -> Words:
     """z with the |x| letters from column start (B,) on replaced by y, in the rows `where`."""
+    if z.even and x.even and y.even and x.letters.shape == y.letters.shape:
+        letters = z.letters.clone()
+        write(letters, start, y, where)
+        return Words(letters, z.length, True)
     grown = max(0, int((y.length - x.length).max()))
     letters = torch.nn.functional.pad(z.letters, (0, grown))
     p = torch.arange(letters.shape[1], device=start.device)[None]
@@ -255,6 +293,8 @@ def planted(spec: TaskSpec, random: Stream, x: Words, length: torch.Tensor, coun
     most = max(spec.occurrences)
     slack = length - count * x.length
     at = below(random.words(N_CHOICES, most), slack[:, None] + 1)
+    if most == 1:
+        return torch.where(count[:, None] > 0, at, -1)
     slot = torch.arange(most, device=length.device)[None]
     used = slot < count[:, None]
     at = torch.where(used, at, 1 << 30).sort(dim=1).values
@@ -264,11 +304,27 @@ def planted(spec: TaskSpec, random: Stream, x: Words, length: torch.Tensor, coun
 def draw_input(spec: TaskSpec, random: Stream, x: Words, length: torch.Tensor, count: torch.Tensor) -> tuple[Words, torch.Tensor]:
     """One draw of z: random letters with x planted, not yet checked for copies by chance; and the planted columns."""
     longest, most = spec.z_len[1], max(spec.occurrences)
-    letters = torch.nn.functional.pad(random.letters(N_CHOICES + most, longest, spec.alphabet_size), (0, 1))
+    letters = random.letters(N_CHOICES + most, longest, spec.alphabet_size)
+    if not x.even:
+        letters = torch.nn.functional.pad(letters, (0, 1))
     at = planted(spec, random, x, length, count)
     for slot in range(most):
         write(letters, at[:, slot], x, at[:, slot] >= 0)
-    return Words(letters[:, :-1], length), at
+    return Words(letters[:, :longest], length, spec.z_len[0] == longest), at
+
+
+def suspects(z: Words, x: Words, at: torch.Tensor) -> torch.Tensor:
+    """Rows where z may hold x elsewhere than at the planted columns (B, most): its first letters are there."""
+    if not (z.even and x.even):
+        return torch.arange(len(at), device=at.device)
+    (n, longest), n_first = z.letters.shape, min(4, x.letters.shape[1])
+    width = -(-(longest - x.letters.shape[1] + 2) // 8) * 8  # one column to spare, and eight columns an int64
+    letters = torch.nn.functional.pad(z.letters, (0, max(0, width + n_first - 1 - longest)), value=255)
+    differs = letters[:, :width] ^ x.letters[:, :1]
+    for j in range(1, n_first):
+        differs |= letters[:, j : j + width] ^ x.letters[:, j : j + 1]
+    found = (differs == 0).scatter_(1, at % width, False)  # -1, no copy, is the column to spare
+    return found.view(torch.int64).nonzero()[:, 0].unique_consecutive()
 
 
 def make_inputs(spec: TaskSpec, random: Stream, rules: list[Rules], chosen: torch.Tensor, length, count) -> tuple[Words, torch.Tensor]:
@@ -281,7 +337,8 @@ def make_inputs(spec: TaskSpec, random: Stream, rules: list[Rules], chosen: torc
     """
     sides = [r.x for r in rules]
     z, at = draw_input(spec, random, pick(sides, chosen.clamp(max=len(rules) - 1)), length, count)
-    rows, attempt = torch.arange(len(length), device=length.device), 0
+    rows = suspects(z, sides[0], at) if len(sides) == 1 else torch.arange(len(length), device=length.device)
+    attempt = 0
     while len(rows):
         wrong = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
         for j, side in enumerate(sides):
@@ -372,22 +429,21 @@ def tail_cumulative(n_rules: int, alpha: float, seed: int) -> torch.Tensor:
     return uniform.double().pow(1 / alpha).cumsum(0)
 
 
-def generate(spec: TaskSpec, seed: int, rule: torch.Tensor, example: torch.Tensor, unseen: bool = False, copy: bool = False) -> Examples:
+def generate(spec: TaskSpec, seed: int, rule, example, unseen: bool = False, copy: bool = False, table: list[Rules] | None = None) -> Examples:
     """Example `example` of rule `rule`, int64 (B,) both, for B rows at once.
 
     Tokens are those of `Alphabet(spec.alphabet_size)`; a row has the length `row_length(spec)`. Slices: rule, no_op,
     occurrences, family, k, x_len, z_len. `copy` writes the input where the answer belongs: a model that copies has these
-    rows right.
+    rows right. `table`: the rules by number, where they have been made before.
     """
     n_prompt = spec.rules_in_prompt
-    rules = [make_rules(spec, seed, rule * n_prompt + j, unseen) for j in range(n_prompt)]
+    rules = [table[j][rule] if table else make_rules(spec, seed, rule * n_prompt + j, unseen) for j in range(n_prompt)]
     random = Stream.of(stream(seed, f"inputs/{unseen}"), rule, example)
-    choice = random.words(0, N_CHOICES)
-    no_op = (choice[:, 0].long() & 0xFFFFFFFF) < spec.no_op_share * 2.0**32
+    no_op = (random.word(0).long() & 0xFFFFFFFF) < spec.no_op_share * 2.0**32
     counts = torch.tensor(spec.occurrences, device=rule.device)
-    count = torch.where(no_op, 0, counts[below(choice[:, 1], len(counts))])
-    chosen = torch.where(no_op, n_prompt, below(choice[:, 2], n_prompt))
-    length = drawn_range(choice[:, 3], spec.z_len)
+    count = torch.where(no_op, 0, counts[below(random.word(1), len(counts))] if len(counts) > 1 else counts)
+    chosen = torch.where(no_op, n_prompt, below(random.word(2), n_prompt) if n_prompt > 1 else 0)
+    length = drawn_range(random.word(3), spec.z_len)
     z, at = make_inputs(spec, random, rules, chosen, length, count)
     answer = z if copy else make_answers(spec, z, at, rules)
     first = rules[0]
@@ -398,25 +454,22 @@ def generate(spec: TaskSpec, seed: int, rule: torch.Tensor, example: torch.Tenso
 
 def write_rows(spec: TaskSpec, rules: list[Rules], z: Words, answer: Words) -> torch.Tensor:
     """The rows of tokens (B, T) uint8: signs between the words, padding moved to the right end."""
-    signs = Alphabet(spec.alphabet_size)
-    n = len(z.length)
-
-    def sign(token: int) -> torch.Tensor:
-        return torch.full((n, 1), token, dtype=torch.uint8, device=z.length.device)
-
-    def padded(word: Words) -> torch.Tensor:
-        column = torch.arange(word.letters.shape[1], device=word.length.device)[None]
-        return torch.where(column < word.length[:, None], word.letters, signs.pad)
-
-    parts = []
-    for rule in rules:
-        parts += [padded(rule.x), sign(signs.arrow), padded(rule.y), sign(signs.bar)]
-    rows = torch.cat([*parts, padded(z), sign(signs.equals), padded(answer), sign(signs.eos)], dim=1)
-    is_pad = (rows == signs.pad).to(torch.uint8)
-    if bool(is_pad.any()):
-        rows = rows.gather(1, is_pad.argsort(dim=1, stable=True))
-    width = row_length(spec)
-    return rows[:, :width] if rows.shape[1] >= width else torch.nn.functional.pad(rows, (0, width - rows.shape[1]), value=signs.pad)
+    signs, width = Alphabet(spec.alphabet_size), row_length(spec)
+    parts = [part for rule in rules for part in (rule.x, signs.arrow, rule.y, signs.bar)] + [z, signs.equals, answer, signs.eos]
+    widths = [1 if isinstance(part, int) else part.letters.shape[1] for part in parts]
+    rows = torch.empty(len(z.length), max(width, sum(widths)), dtype=torch.uint8, device=z.length.device)
+    rows[:, sum(widths) :] = signs.pad
+    for part, columns in zip(parts, rows.split(widths + [rows.shape[1] - sum(widths)], dim=1)):
+        if isinstance(part, int):
+            columns.fill_(part)
+        else:
+            columns.copy_(part.letters)
+            if not part.even:
+                beyond = torch.arange(columns.shape[1], device=columns.device)[None] >= part.length[:, None]
+                columns.masked_fill_(beyond, signs.pad)
+    if not all(isinstance(part, int) or part.even for part in parts):
+        rows = rows.gather(1, (rows == signs.pad).to(torch.uint8).argsort(dim=1, stable=True))
+    return rows[:, :width]
 
 
 def longest_answer(spec: TaskSpec) -> int:
@@ -439,7 +492,8 @@ def prompt_length(spec: TaskSpec) -> int:
 def training_examples(spec: TaskSpec, seed: int, number: torch.Tensor, copy: bool = False) -> Examples:
     """Training examples by number, (B,) int64: 0 .. n_examples - 1 are the budget; later numbers are new inputs of the
     same rules, which no training sees."""
-    return generate(spec, seed, rule_of_example(spec, seed, number), number, copy=copy)
+    table = rule_table(spec, seed, number.device) if spec.n_rules * spec.rules_in_prompt <= FEW_RULES else None
+    return generate(spec, seed, rule_of_example(spec, seed, number), number, copy=copy, table=table)
 
 
 def unseen_examples(spec: TaskSpec, seed: int, number: torch.Tensor, copy: bool = False) -> Examples:
