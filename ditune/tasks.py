@@ -127,7 +127,7 @@ class Words:
     even: bool = False
 
     def __getitem__(self, rows) -> "Words":
-        return Words(self.letters.index_select(0, rows), self.length[rows], self.even)
+        return Words(self.letters.index_select(0, rows), self.length.index_select(0, rows), self.even)
 
 
 def digits(number: torch.Tensor, n: int, base: int) -> torch.Tensor:
@@ -170,7 +170,7 @@ class Rules:
     k: torch.Tensor
 
     def __getitem__(self, rows) -> "Rules":
-        return Rules(self.x[rows], self.y[rows], self.family[rows], self.k[rows])
+        return Rules(self.x[rows], self.y[rows], self.family.index_select(0, rows), self.k.index_select(0, rows))
 
 
 def by_k(spec: TaskSpec, k: torch.Tensor, value) -> torch.Tensor:
@@ -291,10 +291,11 @@ def markov_step(z: Words, rules: list[Rules]) -> Words:
 def planted(spec: TaskSpec, random: Stream, x: Words, length: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
     """Start columns of count (B,) copies of x that do not overlap: (B, most occurrences), increasing; -1: no copy."""
     most = max(spec.occurrences)
+    if most == 1 and x.even and spec.z_len[0] == spec.z_len[1]:
+        at = below(random.word(N_CHOICES), spec.z_len[0] - spec.x_len[0] + 1)
+        return (at if spec.no_op_share == 0 else torch.where(count > 0, at, -1))[:, None]
     slack = length - count * x.length
     at = below(random.words(N_CHOICES, most), slack[:, None] + 1)
-    if most == 1:
-        return torch.where(count[:, None] > 0, at, -1)
     slot = torch.arange(most, device=length.device)[None]
     used = slot < count[:, None]
     at = torch.where(used, at, 1 << 30).sort(dim=1).values
@@ -313,17 +314,24 @@ def draw_input(spec: TaskSpec, random: Stream, x: Words, length: torch.Tensor, c
     return Words(letters[:, :longest], length, spec.z_len[0] == longest), at
 
 
+def first_letters(letters: torch.Tensor, n: int, width: int) -> torch.Tensor:
+    """The n letters from each of the first columns on as one number, (B, width) int16; it may be that of other letters too."""
+    letters = letters.to(torch.int16)
+    number = letters[:, :width]
+    for j in range(1, n):
+        number = torch.add(letters[:, j : j + width], number, alpha=41)
+    return number
+
+
 def suspects(z: Words, x: Words, at: torch.Tensor) -> torch.Tensor:
     """Rows where z may hold x elsewhere than at the planted columns (B, most): its first letters are there."""
     if not (z.even and x.even):
         return torch.arange(len(at), device=at.device)
-    (n, longest), n_first = z.letters.shape, min(4, x.letters.shape[1])
+    longest, n_first = z.letters.shape[1], min(4, x.letters.shape[1])
     width = -(-(longest - x.letters.shape[1] + 2) // 8) * 8  # one column to spare, and eight columns an int64
     letters = torch.nn.functional.pad(z.letters, (0, max(0, width + n_first - 1 - longest)), value=255)
-    differs = letters[:, :width] ^ x.letters[:, :1]
-    for j in range(1, n_first):
-        differs |= letters[:, j : j + width] ^ x.letters[:, j : j + 1]
-    found = (differs == 0).scatter_(1, at % width, False)  # -1, no copy, is the column to spare
+    differs = first_letters(letters, n_first, width) ^ first_letters(x.letters, n_first, 1)
+    found = differs.logical_not().scatter_(1, at % width, False)  # -1, no copy, is the column to spare
     return found.view(torch.int64).nonzero()[:, 0].unique_consecutive()
 
 
@@ -439,11 +447,17 @@ def generate(spec: TaskSpec, seed: int, rule, example, unseen: bool = False, cop
     n_prompt = spec.rules_in_prompt
     rules = [table[j][rule] if table else make_rules(spec, seed, rule * n_prompt + j, unseen) for j in range(n_prompt)]
     random = Stream.of(stream(seed, f"inputs/{unseen}"), rule, example)
-    no_op = (random.word(0).long() & 0xFFFFFFFF) < spec.no_op_share * 2.0**32
-    counts = torch.tensor(spec.occurrences, device=rule.device)
-    count = torch.where(no_op, 0, counts[below(random.word(1), len(counts))] if len(counts) > 1 else counts)
-    chosen = torch.where(no_op, n_prompt, below(random.word(2), n_prompt) if n_prompt > 1 else 0)
-    length = drawn_range(random.word(3), spec.z_len)
+    no_op, count = torch.zeros_like(rule, dtype=torch.bool), torch.full_like(rule, spec.occurrences[0])
+    chosen, length = torch.zeros_like(rule), torch.full_like(rule, spec.z_len[0])
+    if len(spec.occurrences) > 1:
+        count = torch.tensor(spec.occurrences, device=rule.device)[below(random.word(1), len(spec.occurrences))]
+    if n_prompt > 1:
+        chosen = below(random.word(2), n_prompt)
+    if spec.z_len[0] < spec.z_len[1]:
+        length = drawn_range(random.word(3), spec.z_len)
+    if spec.no_op_share > 0:
+        no_op = (random.word(0).long() & 0xFFFFFFFF) < spec.no_op_share * 2.0**32
+        chosen, count = torch.where(no_op, n_prompt, chosen), torch.where(no_op, 0, count)
     z, at = make_inputs(spec, random, rules, chosen, length, count)
     answer = z if copy else make_answers(spec, z, at, rules)
     first = rules[0]
