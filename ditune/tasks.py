@@ -37,12 +37,13 @@ def stream(seed: int, name: str) -> tuple[int, int]:
 
 def mix(h: torch.Tensor, last: bool = True) -> torch.Tensor:
     """A bijection of 32-bit words that scatters them, in place; the constants are Wellons' lowbias32 (hash-prospector)."""
-    h ^= (h >> 16).bitwise_and_(MASK16)  # int32 shifts drag the sign along; the mask takes it away
+    shifted = h >> 16  # one scratch tensor: on a CPU, fresh memory costs more than arithmetic
+    h ^= shifted.bitwise_and_(MASK16)  # int32 shifts drag the sign along; the mask takes it away
     h *= 0x7FEB352D
-    h ^= (h >> 15).bitwise_and_(MASK17)
+    h ^= torch.bitwise_right_shift(h, 15, out=shifted).bitwise_and_(MASK17)
     h *= 0x846CA68B - (1 << 32)
     if last:
-        h ^= (h >> 16).bitwise_and_(MASK16)
+        h ^= torch.bitwise_right_shift(h, 16, out=shifted).bitwise_and_(MASK16)
     return h
 
 
@@ -72,11 +73,14 @@ class Stream:
 
     def letters(self, first: int, n: int, alphabet_size: int) -> torch.Tensor:
         """(B, n) letters as uint8, two a word; a letter's probability is even to within alphabet_size / 65536."""
-        low = self.words(first, -(-n // 2), last=False)
+        half = -(-n // 2)
+        low = self.words(first, half, last=False)
         high = low >> 16
         low ^= high  # the step that is left of `mix`
-        halves = [half.bitwise_and_(MASK16).mul_(alphabet_size).bitwise_right_shift_(16) for half in (low, high)]
-        return torch.cat(halves, dim=1)[:, :n].to(torch.uint8)
+        out = torch.empty(len(low), 2 * half, dtype=torch.uint8, device=low.device)
+        out[:, :half] = low.bitwise_and_(MASK16).mul_(alphabet_size).bitwise_right_shift_(16)
+        out[:, half:] = high.bitwise_and_(MASK16).mul_(alphabet_size).bitwise_right_shift_(16)
+        return out[:, :n].contiguous()
 
     def retry(self, rows: torch.Tensor, attempt: int) -> "Stream":
         """Fresh streams for the rows that are drawn again."""
