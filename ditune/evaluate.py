@@ -65,35 +65,31 @@ def eval_examples(run: RunSpec, which: EvalSpec, first: int, n: int, device, cop
     return training_examples(task, run.seed, number + run.task.n_examples, copy)
 
 
-def evaluate(runs: list[RunSpec], w: dict[str, torch.Tensor], index: int, n: int) -> list[dict]:
+def evaluate(runs: list[RunSpec], w: dict[str, torch.Tensor], index: int, n: int, copies: bool = True) -> list[dict]:
     """Results of M runs on the first n examples of their index-th evaluation set: one dict a run with
 
     exact_match: share of right answers; copies: share of answers that repeat the input (where that is not right);
     nll: mean negative log-likelihood of the answer's tokens, nats; n; slices: {name: {value: [exact_match, n]}}.
+
+    `copies` takes a second pass and can be left out.
     """
-    rows = {"right": [], "nll": [], "copied": []}
-    known: list[list[dict]] = []
-    for first in range(0, n, BATCH):
-        count = min(BATCH, n - first)
-        found, known_batch = evaluate_batch(runs, w, index, first, count)
-        known.append(known_batch)
-        for name, value in found.items():
-            rows[name].append(value)
-    columns = {name: torch.cat(parts, dim=1).cpu() for name, parts in rows.items()}
-    return [summary({k: v[m] for k, v in columns.items()}, [batch[m] for batch in known]) for m in range(len(runs))]
+    batches = [evaluate_batch(runs, w, index, first, min(BATCH, n - first), copies) for first in range(0, n, BATCH)]
+    columns = {name: torch.cat([found[name] for found, _ in batches], dim=1).cpu() for name in batches[0][0]}
+    return [summary({k: v[m] for k, v in columns.items()}, [known[m] for _, known in batches]) for m in range(len(runs))]
 
 
-def evaluate_batch(runs, w, index, first, count):
-    """Of one batch: right, nll and copied, (M, count) each, and the slices' tensors of each run."""
+def evaluate_batch(runs, w, index, first, count, copies) -> tuple[dict[str, torch.Tensor], list[dict]]:
+    """Of one batch: right, nll and (with `copies`) copied, (M, count) each, and the slices' tensors of each run."""
     device = w["wte"].device
     pad = Alphabet(runs[0].task.alphabet_size).pad
     start = prompt_length(eval_task(runs[0], runs[0].evals[index]))
     examples = [eval_examples(r, r.evals[index], first, count, device) for r in runs]
-    copies = [eval_examples(r, r.evals[index], first, count, device, copy=True) for r in runs]
-    tokens, copied = (torch.stack([e.tokens for e in group]) for group in (examples, copies))
-    right, nll = answered(runs[0].model, w, tokens, start, pad)
-    repeats, _ = answered(runs[0].model, w, copied, start, pad)
-    return {"right": right, "nll": nll, "copied": repeats & ~right}, [e.slices for e in examples]
+    right, nll = answered(runs[0].model, w, torch.stack([e.tokens for e in examples]), start, pad)
+    found = {"right": right, "nll": nll}
+    if copies:
+        rows = torch.stack([eval_examples(r, r.evals[index], first, count, device, copy=True).tokens for r in runs])
+        found["copied"] = answered(runs[0].model, w, rows, start, pad)[0] & ~right
+    return found, [e.slices for e in examples]
 
 
 def summary(columns: dict[str, torch.Tensor], known: list[dict]) -> dict:
@@ -105,10 +101,5 @@ def summary(columns: dict[str, torch.Tensor], known: list[dict]) -> dict:
         kinds = value.unique().tolist()
         if len(kinds) > 1:
             slices[name] = {str(v): [right[value == v].mean().item(), int((value == v).sum())] for v in kinds}
-    return {
-        "exact_match": right.mean().item(),
-        "copies": columns["copied"].double().mean().item(),
-        "nll": columns["nll"].double().mean().item(),
-        "n": len(right),
-        "slices": slices,
-    }
+    found = {"exact_match": right.mean().item(), "nll": columns["nll"].double().mean().item(), "n": len(right), "slices": slices}
+    return found | ({"copies": columns["copied"].double().mean().item()} if "copied" in columns else {})
