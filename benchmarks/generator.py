@@ -69,7 +69,7 @@ print(seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1
 
 
 def scaling(batch: int = 16_384, repeats: int = 9) -> list[dict]:
-    """Rows: number of rules, microseconds an example, MiB that making batches adds to the peak of a fresh process."""
+    """Rows: number of rules, microseconds an example, MiB that making batches adds to the peak of a fresh process (up to FEW_RULES are kept, see ditune.tasks)."""
     rows = []
     for n_rules in N_RULES:
         command = [sys.executable, "-c", MEASURE, str(n_rules), str(batch), str(repeats)]

@@ -4,10 +4,10 @@ An example is a rule x -> y, an input z and its answer, written as one row of to
 
     x > y | z = answer .          (with R rules in the prompt: x1 > y1 | x2 > y2 | z = answer .)
 
-Nothing is stored and nothing depends on order: every letter is read off a counter-based hash of the seed's named
+Nothing need be stored and nothing depends on order: every letter is read off a counter-based hash of the seed's named
 stream, the rule's number and the example's number, in 32-bit arithmetic that gives the same bits on a CPU and a GPU.
-That is what lets ten million rules, any batch or any shard of them cost no memory. What the answers must be is said
-by `ditune.markov`; the tests compare the two on random specs.
+That is what lets ten million rules, any batch or any shard of them cost no memory. (Rules that are few are made once and
+looked up, to save time.) What the answers must be is said by `ditune.markov`; the tests compare the two on random specs.
 
 Shapes: B examples, R rules in a prompt, X, Y, Z longest sides and input, T longest row.
 """
@@ -36,7 +36,8 @@ def stream(seed: int, name: str) -> tuple[int, int]:
 
 
 def mix(h: torch.Tensor, last: bool = True) -> torch.Tensor:
-    """A bijection of 32-bit words that scatters them, in place; the constants are Wellons' lowbias32 (hash-prospector)."""
+    """A bijection of 32-bit words that scatters them, in place; the constants are Wellons' lowbias32 (hash-prospector).
+    Without `last`, its last step is left to the caller."""
     shifted = h >> 16  # one scratch tensor: on a CPU, fresh memory costs more than arithmetic
     h ^= shifted.bitwise_and_(MASK16)  # int32 shifts drag the sign along; the mask takes it away
     h *= 0x7FEB352D
