@@ -62,7 +62,7 @@ KINDS = {
     "RunSpec": Kind(
         spec=RunSpec,
         runner="ditune.train:train_run",
-        sources=("tasks", "model", "optim", "train", "evaluate", "specs.TaskSpec"),
+        sources=("hashing", "rules", "tasks", "model", "optim", "train", "evaluate", "specs.TaskSpec"),
         steps=run_steps,
         cost=run_cost,
         shape="ditune.train:run_shape",

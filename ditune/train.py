@@ -20,10 +20,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from .evaluate import answer_targets, eval_task, evaluate
+from .hashing import stream
 from .model import forward, initial, layout, unflatten
 from .optim import Optimizer, schedule
 from .specs import RunSpec
-from .tasks import Alphabet, batch_numbers, prompt_length, row_length, stream, training_examples
+from .tasks import Alphabet, batch_numbers, prompt_length, row_length, training_examples
 
 CHUNK = 32  # steps whose data are generated at once: the generator's fixed cost is then under 2 % of a step
 CURVE_EXAMPLES = 256  # examples of each evaluation set at a point of the learning curve

@@ -7,18 +7,16 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from ditune.hashing import permute, stream
 from ditune.markov import MarkovAlgorithm, Rule, rewrite
+from ditune.rules import family_index, make_rules
 from ditune.specs import FAMILIES, SpecError, TaskSpec
 from ditune.tasks import (
     Alphabet,
     batch_numbers,
-    family_index,
     generate,
-    make_rules,
-    permute,
     prompt_length,
     row_length,
-    stream,
     tail_cumulative,
     training_examples,
     unseen_examples,
@@ -200,7 +198,8 @@ def test_a_stream_changes_what_it_feeds_and_nothing_else(monkeypatch, name, chan
     spec = TaskSpec.of(x_len=(3, 5), y_len=3, z_len=12)
     number = torch.arange(64)
     before = [parse(spec, row) for row in generate(spec, 0, number, number).tokens]
-    monkeypatch.setattr("ditune.tasks.stream", lambda seed, n: stream(seed + 1 if n == name else seed, n))
+    for module in ("rules", "tasks"):
+        monkeypatch.setattr(f"ditune.{module}.stream", lambda seed, n: stream(seed + 1 if n == name else seed, n))
     after = [parse(spec, row) for row in generate(spec, 0, number, number).tokens]
     same = {
         "x": [a[0][0][0] == b[0][0][0] for a, b in zip(before, after)],
