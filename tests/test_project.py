@@ -107,7 +107,9 @@ def test_every_file_that_the_readme_names_exists():
     words = set(re.findall(r"[\w.-]+(?:/[\w.-]+)*/?", README))
     names = {word for word in words if re.search(r"/$|\.(py|md|ipynb|ya?ml|toml|cff|bib)$", word)}
     ignored = set(git("check-ignore", "--", *names, allowed=(0, 1)))  # what the commands make, such as _build/
-    missing = {name for name in names - ignored if not (ROOT / name).exists() and not (ROOT / "ditune" / name).exists()}
+    files = git("ls-files", "--cached", "--others", "--exclude-standard")  # an empty folder is not in a clone
+    there = {*files, *(f"{parent}/" for file in files for parent in Path(file).parents)}
+    missing = {name for name in names - ignored - there if f"ditune/{name}" not in there}
     assert missing == set()
 
 
