@@ -1,21 +1,19 @@
-"""How fast the generator is: examples a second on one core against plain Python, and time and memory against the rules.
-
-Run from the repository root: python -m benchmarks.generator
-"""
+"""How fast the generator is: examples a second on one core against plain Python, and time and memory against the rules."""
 
 import random
-import statistics
 import subprocess
 import sys
-import time
+from pathlib import Path
 
 import torch
 
 from ditune.specs import TaskSpec
 from ditune.tasks import row_length, training_examples
 
+from .timing import in_turn, point, row, seconds
+
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-SIZES = {"paper: 20, 20, 50": {}, "short: 3, 3, 10": {"x_len": 3, "y_len": 3, "z_len": 10}}
+SIZES = {"|x|, |y|, |z| = 20, 20, 50 (paper)": {}, "|x|, |y|, |z| = 3, 3, 10": {"x_len": 3, "y_len": 3, "z_len": 10}}
 N_RULES = [10**3, 10**4, 10**5, 10**6, 10**7]
 
 
@@ -33,62 +31,62 @@ def plain_examples(spec: TaskSpec, seed: int, n: int) -> list[list[int]]:
     return out
 
 
-def seconds_each(make, n: int, repeats: int) -> float:
-    """Median processor seconds an example of `make(turn)`, which makes n; the first turn warms up."""
-    times = []
-    for turn in range(repeats + 1):
-        start = time.process_time()
-        make(turn)
-        times.append((time.process_time() - start) / n)
-    return statistics.median(times[1:])
+class Ours:
+    """Batches of examples, other ones at each call."""
+
+    def __init__(self, spec: TaskSpec, batch: int):
+        self.spec, self.number = spec, torch.arange(batch)
+
+    def seconds_each(self) -> float:
+        """Seconds an example of the next batch."""
+        self.number = self.number + len(self.number)
+        return seconds(lambda: training_examples(self.spec, 0, self.number)) / len(self.number)
 
 
-def speed(batch: int = 16_384, n_plain: int = 2000, repeats: int = 15) -> list[dict]:
-    """Rows: size, tokens, examples a second of plain Python and of ditune on one core, and their ratio."""
+def speed(batch: int, n_plain: int, repetitions: int) -> list[dict]:
+    """Examples a second of ditune and of plain Python on one core."""
     rows = []
     for name, changes in SIZES.items():
-        spec, number = TaskSpec.of(**changes), torch.arange(batch)
-        plain = seconds_each(lambda turn, spec=spec: plain_examples(spec, turn, n_plain), n_plain, repeats)
-        ours = seconds_each(lambda turn, spec=spec, number=number: training_examples(spec, 0, number + turn * batch), batch, repeats)
-        rows.append({"size": name, "tokens": row_length(spec), "plain a second": 1 / plain, "ditune a second": 1 / ours, "ratio": plain / ours})
+        spec = TaskSpec.of(**changes)
+        ours = Ours(spec, batch)
+        sides = {"ours": ours.seconds_each, "plain": lambda spec=spec: seconds(lambda: plain_examples(spec, 0, n_plain)) / n_plain}
+        rates = {side: [1 / s for s in values] for side, values in in_turn(sides, repetitions).items()}
+        note = f"rows of {row_length(spec)} tokens, batches of {batch}"
+        rows.append(row(f"generator, {name}", "examples/s", rates["ours"], rates["plain"], "plain Python: str.replace and a dict", None if changes else 100.0, note))
     return rows
 
 
 MEASURE = """
 import resource, sys, torch
-from benchmarks.generator import seconds_each
+from benchmarks.generator import Ours
+from benchmarks.timing import in_turn
 from ditune.specs import TaskSpec
-from ditune.tasks import training_examples
 torch.set_num_threads(1)
-n_rules, batch, repeats = map(int, sys.argv[1:])
-spec, number = TaskSpec.of(n_rules=n_rules, n_examples=max(n_rules, 10**6)), torch.arange(batch)
+n_rules, batch, repetitions = map(int, sys.argv[1:])
+ours = Ours(TaskSpec.of(n_rules=n_rules, n_examples=max(n_rules, 10**6)), batch)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-seconds = seconds_each(lambda turn: training_examples(spec, 0, number + turn * batch), batch, repeats)
-print(seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print(*in_turn({"ours": ours.seconds_each}, repetitions)["ours"])
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """
 
 
-def scaling(batch: int = 16_384, repeats: int = 9) -> list[dict]:
-    """Rows: number of rules, microseconds an example, MiB that making batches adds to the peak of a fresh process (up to FEW_RULES are kept, see ditune.tasks)."""
-    rows = []
-    for n_rules in N_RULES:
-        command = [sys.executable, "-c", MEASURE, str(n_rules), str(batch), str(repeats)]
-        seconds, mib = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-        rows.append({"rules": n_rules, "us an example": float(seconds) * 1e6, "MiB": float(mib)})
-    return rows
+def scaling(n_rules: list[int], batch: int, repetitions: int) -> list[dict]:
+    """Microseconds an example, and the MiB that making batches adds to the peak of a fresh process, against the rules.
+
+    Rules up to `ditune.rules.FEW_RULES` are kept in memory; beyond that nothing is.
+    """
+    points = []
+    for n in n_rules:
+        command = [sys.executable, "-c", MEASURE, str(n), str(batch), str(repetitions)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).resolve().parents[1])
+        times, mib = done.stdout.splitlines()
+        points.append(point("example against rules", "training rules I", n, "s", [float(t) for t in times.split()]))
+        points.append(point("memory against rules", "training rules I", n, "MiB", [float(mib)]))
+    return points
 
 
-def table(rows: list[dict]) -> str:
-    """Rows as aligned text."""
-    cells = [list(rows[0])] + [[f"{v:,.2f}" if isinstance(v, float) else str(v) for v in row.values()] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(row, widths)) for row in cells)
-
-
-def main():
-    torch.set_num_threads(1)
-    print(table(speed()), table(scaling()), sep="\n\n")
-
-
-if __name__ == "__main__":
-    main()
+def measure(quick: bool = False) -> list[dict]:
+    """Both sizes, and up to 10^7 rules."""
+    if quick:
+        return speed(256, 50, 2) + scaling(N_RULES[:2], 256, 2)
+    return speed(16_384, 2000, 15) + scaling(N_RULES, 16_384, 9)

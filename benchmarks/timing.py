@@ -1,0 +1,96 @@
+"""How durations are measured and written down: both sides in turn, on one core, every repetition kept.
+
+On a CPU the clock is that of the processor, so that other programs on the machine do not count; with a GPU it is the
+wall's. A row compares ours with a peer. A point is one place of a curve of cost against size.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+
+class NotHere(Exception):
+    """A benchmark that this machine cannot run; the message is one line."""
+
+
+def now(device: str = "cpu") -> float:
+    """Seconds of the processor, or of the wall once a GPU has done all it was asked for."""
+    if device == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def seconds(work: Callable[[], object], device: str = "cpu") -> float:
+    """Duration of one call."""
+    start = now(device)
+    work()
+    return now(device) - start
+
+
+def in_turn(sides: dict[str, Callable[[], float]], repetitions: int) -> dict[str, list[float]]:
+    """What each side returns, called in turn; a first round warms up and is dropped."""
+    found = [{name: side() for name, side in sides.items()} for _ in range(repetitions + 1)]
+    return {name: [values[name] for values in found[1:]] for name in sides}
+
+
+def spread(values: list[float]) -> list[float]:
+    """The quartiles around the median: half of the repetitions lie between."""
+    if len(values) < 2:
+        return [values[0], values[0]]
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return [low, high]
+
+
+def row(what: str, unit: str, ours: list[float], peer: list[float], peer_name: str, target: float | None = None, note: str = "") -> dict:
+    """A comparison. `ratio` is the median of ours over that of the peer; for seconds ("s") the other way round, so that
+    more is always better. `target` is the ratio that is aimed at."""
+    middle, other = statistics.median(ours), statistics.median(peer)
+    return {
+        "what": what,
+        "unit": unit,
+        "ours": middle,
+        "ours_spread": spread(ours),
+        "peer_name": peer_name,
+        "peer": other,
+        "peer_spread": spread(peer),
+        "ratio": other / middle if unit == "s" else middle / other,
+        "target": target,
+        "repetitions": len(ours),
+        "ours_all": ours,
+        "peer_all": peer,
+        "note": note,
+    }
+
+
+def point(curve: str, x_name: str, x: float, unit: str, values: list[float], note: str = "") -> dict:
+    """A place of a curve: the median cost at size x."""
+    return {
+        "curve": curve,
+        "x_name": x_name,
+        "x": x,
+        "unit": unit,
+        "ours": statistics.median(values),
+        "ours_spread": spread(values),
+        "repetitions": len(values),
+        "ours_all": values,
+        "note": note,
+    }
+
+
+def matmul_rate(shapes: list[tuple[int, int, int]], device: str = "cpu", dtype=torch.float32, repetitions: int = 7, least_s: float = 0.2) -> list[float]:
+    """Operations a second that this machine reaches in products (n, k) x (k, m) of the given shapes, a value a repetition."""
+    pairs = [(torch.randn(n, k, device=device, dtype=dtype), torch.randn(k, m, device=device, dtype=dtype)) for n, k, m in shapes]
+    out = [torch.empty(n, m, device=device, dtype=dtype) for n, _, m in shapes]
+    work = sum(2.0 * n * k * m for n, k, m in shapes)
+
+    def products(times: int):
+        for _ in range(times):
+            for (a, b), c in zip(pairs, out):
+                torch.mm(a, b, out=c)
+
+    products(2)
+    times = max(1, round(least_s / max(seconds(lambda: products(1), device), 1e-5)))
+    return [times * work / seconds(lambda: products(times), device) for _ in range(repetitions)]

@@ -1,0 +1,110 @@
+"""A training step: ours, Hugging Face's Trainer, and a loop like nanoGPT's; and how far each is from the limit.
+
+All have the same model, batch, rows, labels and precision, AdamW, one thread. Tokens are all tokens of a row, prompt and
+answer. Ours makes its data on the way, the others have theirs ready in memory.
+"""
+
+import itertools
+import statistics
+
+import torch
+
+from ditune.specs import RunSpec
+from ditune.tasks import Alphabet, row_length
+from ditune.train import Pack
+
+from . import limit, sizes
+from .peers import NanoGPT, PlainLoop, Rows, gpt2, trainer_seconds, with_labels
+from .timing import in_turn, matmul_rate, row, seconds
+
+TRAINER, PLAIN, RATE = "Trainer + GPT2LMHeadModel", "loop like nanoGPT's", "rate of matrix products"
+
+
+def our_seconds(pack: Pack, n_steps: int) -> float:
+    """Seconds a step of a pack, its data included, made as `Pack.run` makes them."""
+
+    def steps():
+        for batch in pack.data(pack.step, n_steps).unbind(1):
+            pack.advance(batch)
+            pack.step += 1
+
+    return seconds(steps, pack.device) / n_steps
+
+
+def plain_seconds(loop: PlainLoop, batches) -> float:
+    """Seconds a step of the plain loop on batches that are ready."""
+    return seconds(lambda: [loop.step(*batch) for batch in batches]) / len(batches)
+
+
+def batches(pack: Pack, n_steps: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """The first batches of the pack's first run, with labels, as the peers take them."""
+    return [with_labels(tokens, pack.start) for tokens in pack.data(0, n_steps)[0].unbind(0)]
+
+
+def sides(run: RunSpec, n_steps: int) -> dict:
+    """Each side as a function that gives the seconds of a step, measured over n_steps."""
+    ours, muon = Pack([sizes.with_adamw(run, run.train.batch_size)], "cpu"), Pack([run], "cpu")
+    data = Rows(ours.data(0, n_steps + 2)[0].flatten(0, 1), ours.start)
+    ready, loop, model = batches(ours, n_steps), PlainLoop(NanoGPT(gpt2(ours)), ours.train), gpt2(ours)
+    found = {
+        "ours": lambda: our_seconds(ours, n_steps),
+        TRAINER: lambda: trainer_seconds(model, data, ours.train, n_steps),
+        PLAIN: lambda: plain_seconds(loop, ready),
+    }
+    return found | ({"muon": lambda: our_seconds(muon, n_steps)} if run.train.optimizer == "muon" else {})
+
+
+def compare(name: str, run: RunSpec, n_steps: int, repetitions: int, target: float) -> list[dict]:
+    """Tokens a second of one size against both peers and against the limit."""
+    T, V = row_length(run.task), Alphabet(run.task.alphabet_size).n_tokens
+    tokens = run.train.batch_size * T
+    rates = {side: [tokens / s for s in values] for side, values in in_turn(sides(run, n_steps), repetitions).items()}
+    what, unit = f"training step, {name}", "tokens/s"
+    rows = [row(what, unit, rates["ours"], rates[TRAINER], TRAINER, target), row(what, unit, rates["ours"], rates[PLAIN], PLAIN)]
+    if "muon" in rates:
+        rows.append(row(f"{what}, ours with Muon", unit, rates["muon"], rates[TRAINER], TRAINER, note="Muon costs arithmetic of its own and needs fewer steps"))
+    return rows + against_limit(what, run, rates, T, V, repetitions, 0.5 if target > 1.5 else None)
+
+
+def against_limit(what, run, rates, T, V, repetitions, target) -> list[dict]:
+    """Tokens a second against what the rate of matrix products would allow, at its best and at the model's own sizes."""
+    start = T - 1 - (run.task.z_len[1] + 1)  # the column before the answer, as the loss has it
+    n = run.train.batch_size * (T - 1)
+    of_all, of_ours = (limit.flops(run.model, T - 1, V, s) / T for s in (0, start))  # a token
+    best, own = matmul_rate(limit.large(), repetitions=repetitions), matmul_rate(limit.shapes(run.model, n), repetitions=repetitions)
+    giga = {"best": statistics.median(best) / 1e9, "own": statistics.median(own) / 1e9}
+    at_best, at_own, done = [r / of_all for r in best], [r / of_all for r in own], [r / of_ours for r in own]
+    allowed = f"a whole pass of {of_all / 1e6:.2f} MFLOP a token, forward and backward"
+    return [
+        row(what, "tokens/s", rates["ours"], at_best, f"{RATE}, 1024 x 1024", target, f"{allowed}, at {giga['best']:.0f} GFLOP/s"),
+        row(what, "tokens/s", rates["ours"], at_own, f"{RATE}, the model's sizes", None, f"{allowed}, at {giga['own']:.0f} GFLOP/s"),
+        row(what, "tokens/s", rates["ours"], done, f"{RATE}, the model's sizes, work done", None, f"{of_ours / 1e6:.2f} MFLOP a token: without what is left out for the prompt's positions"),
+        row(what, "tokens/s", rates[TRAINER], at_best, f"{RATE}, 1024 x 1024, Trainer's share", None, allowed),
+    ]
+
+
+def where_time_goes(name: str, run: RunSpec, repetitions: int) -> list[dict]:
+    """Shares of a step by part and by kind of operation."""
+    pack = Pack([run], "cpu")
+    tokens = pack.data(0, 1)[:, 0]
+    by_part = {part: statistics.median(values) for part, values in limit.parts(pack, tokens, repetitions).items()}
+    whole = sum(by_part.values())
+    shares = itertools.chain(
+        (("part", part, value / whole) for part, value in by_part.items()),
+        (("kind of operation", kind, value) for kind, value in limit.kinds(pack, tokens).items()),
+    )
+    return [{"share_of": f"a step, {name}, by {by}", "part": part, "unit": "share", "ours": value} for by, part, value in shares]
+
+
+def measure(quick: bool = False) -> list[dict]:
+    """Rows of the laptop's model and the paper's, or of a tiny one."""
+    if quick:
+        return compare("tiny model", sizes.tiny(), 4, 2, 2.0) + where_time_goes("tiny model", sizes.tiny(), 2)
+    laptop, paper = sizes.of_profile("laptop"), sizes.with_adamw(sizes.of_profile("paper"), 32)
+    names = {"laptop": f"{laptop.model.n_layer} x {laptop.model.n_embd}", "paper": f"{paper.model.n_layer} x {paper.model.n_embd}"}
+    return (
+        compare(names["laptop"], laptop, 32, 7, 2.0)
+        + compare(names["paper"], paper, 2, 3, 1.2)
+        + where_time_goes(names["laptop"], laptop, 15)
+        + where_time_goes(names["paper"], paper, 3)
+    )
