@@ -23,9 +23,9 @@ from pathlib import Path
 import filelock
 
 from . import provenance, records
-from .specs import Spec
+from .specs import RunSpec, Spec
 
-MOST_IN_PACK = 32  # a larger pack gains little speed, and its first record comes late
+SHARE_OF_MEMORY = 0.7  # of the free memory that a pack may take by `member_bytes`; the rest is for what that leaves out
 KILLED = "the process of this run was killed (out of memory?)"
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
@@ -47,8 +47,8 @@ def choose(jobs: int, client: str | None) -> Callable[..., Outcomes]:
     if client:
         return functools.partial(on_cluster, client)
     if gpu_here():
-        return functools.partial(here, MOST_IN_PACK)
-    return functools.partial(here, 1) if jobs == 1 else functools.partial(in_pool, jobs)
+        return functools.partial(here, free_bytes())
+    return functools.partial(here, 0) if jobs == 1 else functools.partial(in_pool, jobs)
 
 
 def gpu_here() -> bool:
@@ -58,9 +58,9 @@ def gpu_here() -> bool:
     return torch.cuda.is_available()
 
 
-def here(most: int, todo: list[Spec], show: Show, deadline: float, **options) -> Outcomes:
-    """Packs of at most `most` runs of equal shape, one after the other in this process."""
-    for pack in packs(todo, most):
+def here(free: int, todo: list[Spec], show: Show, deadline: float, **options) -> Outcomes:
+    """Packs of runs of equal shape, as large as `free` bytes allow, one after the other in this process."""
+    for pack in packs(todo, free):
 
         def report(step, n_steps, pack=pack):
             for spec in pack:
@@ -71,14 +71,59 @@ def here(most: int, todo: list[Spec], show: Show, deadline: float, **options) ->
         yield from zip(pack, compute(pack, report, **options))
 
 
-def packs(todo: list[Spec], most: int) -> list[list[Spec]]:
-    """The runs in packs that can be computed as one program."""
+def packs(todo: list[Spec], free: int) -> list[list[Spec]]:
+    """The runs in packs that can be computed as one program within `free` bytes; each alone where there are none."""
     groups: dict = {}
     for spec in todo:
         shape = records.kind_of(spec).shape
-        group = (type(spec), named(shape)(spec)) if shape and most > 1 else spec
+        group = (type(spec), named(shape)(spec)) if shape and free else spec
         groups.setdefault(group, []).append(spec)
-    return [group[i : i + most] for group in groups.values() for i in range(0, len(group), most)]
+    found = []
+    for group in groups.values():
+        memory = records.kind_of(group[0]).memory
+        most = pack_size(named(memory)(group[0]), free) if memory and free else 1
+        found += [group[i : i + most] for i in range(0, len(group), most)]
+    return found
+
+
+def free_bytes() -> int:
+    """Free memory of the GPU."""
+    import torch
+
+    return torch.cuda.mem_get_info()[0]
+
+
+def pack_size(each: int, free: int) -> int:
+    """Members of `each` bytes that fit in `free` bytes: a power of two, so that the packs of a study, and with them their
+    checkpoints, stay the same when a little more or less is free.
+
+    >>> [pack_size(10, free) for free in (0, 20, 100, 200)]
+    [1, 1, 4, 8]
+    """
+    return 1 << max(0, int(SHARE_OF_MEMORY * free / each).bit_length() - 1)
+
+
+def member_bytes(run: RunSpec) -> int:
+    """About the GPU memory that one member of a pack needs, in bytes, from parameters, batch, length, width and layers.
+
+    - Parameters: weights, gradient, two moments and as many passing copies, fp32.
+    - Activations kept for the backward pass, of a token in a layer, in widths C: the residual stream and the normalised
+      rows of two norms (4 C, always fp32); the products' inputs, queries, keys, values, attention and both sides of the
+      activation (15 C, in the precision of the products). With them what the backward pass of a layer has in flight, 12 C
+      in fp32.
+    - Evaluation, without a graph, in fp32: 12 C a token, in batches of `evaluate.BATCH`.
+    - Logits and their gradients: 4 of the alphabet's size a token, fp32.
+    """
+    from .evaluate import BATCH
+    from .model import layout, sizes
+    from .tasks import Alphabet, row_length
+
+    T, C, L, V = row_length(run.task), run.model.n_embd, run.model.n_layer, Alphabet(run.task.alphabet_size).n_tokens
+    parameters = sum(sizes(layout(run.model, V, T - 1)))
+    tokens = run.train.batch_size * T
+    kept = tokens * L * C * (4 * 4 + 15 * (2 if run.train.bf16 else 4))
+    evaluated = min(BATCH, max(e.n_examples for e in run.evals)) * T
+    return 8 * 4 * parameters + kept + (tokens + evaluated) * 4 * (12 * C + 4 * V)
 
 
 def in_pool(jobs: int, todo: list[Spec], show: Show, deadline: float, **options) -> Outcomes:

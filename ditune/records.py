@@ -45,6 +45,8 @@ class Kind:
     """"module:function" of a spec: what specs share that can be computed as a pack; none, if there are no packs."""
     packer: str = ""
     """"module:function", called as function(specs, checkpoint, progress=...); it returns a result for each."""
+    memory: str = ""
+    """"module:function" of a spec: bytes that it needs as a member of a pack."""
 
 
 def run_steps(spec: RunSpec) -> int:
@@ -67,6 +69,7 @@ KINDS = {
         cost=run_cost,
         shape="ditune.train:run_shape",
         packer="ditune.train:train_pack",
+        memory="ditune.backends:member_bytes",
     ),
 }
 """The classes of specs that have records, by name."""

@@ -54,4 +54,10 @@ def steps(spec: StubSpec) -> int:
     return spec.n_steps
 
 
-KINDS["StubSpec"] = Kind(StubSpec, "stub_kind:train", ("specs.TaskSpec",), steps, steps, "stub_kind:steps", "stub_kind:train_pack")
+def member_bytes(spec: StubSpec) -> int:
+    return 1000
+
+
+KINDS["StubSpec"] = Kind(
+    StubSpec, "stub_kind:train", ("specs.TaskSpec",), steps, steps, "stub_kind:steps", "stub_kind:train_pack", "stub_kind:member_bytes"
+)

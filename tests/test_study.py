@@ -44,6 +44,12 @@ def in_another_process(specs, jobs):
     return subprocess.Popen([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": str(TESTS)}, stderr=subprocess.DEVNULL)
 
 
+def a_gpu(monkeypatch, members=64):
+    """Have the runner believe that there is a GPU with memory for so many members."""
+    monkeypatch.setattr(backends, "gpu_here", lambda: True)
+    monkeypatch.setattr(backends, "free_bytes", lambda: int(1000 * members / backends.SHARE_OF_MEMORY) + 1)
+
+
 def alive(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
@@ -140,16 +146,15 @@ def test_a_checkpoint_of_other_sources_is_not_used(home, monkeypatch):
 
 
 def test_on_a_gpu_runs_of_equal_shape_are_packed(home, monkeypatch):
-    monkeypatch.setattr(backends, "gpu_here", lambda: True)
-    monkeypatch.setattr(backends, "MOST_IN_PACK", 3)
+    a_gpu(monkeypatch, members=2)
     specs = [StubSpec(seed=i) for i in range(4)] + [StubSpec(seed=i, n_steps=20) for i in range(2)]
     assert len(study.run(specs)) == 6
-    assert [names for names, *_ in log(home)] == ["a0 a1", "a0 a1 a2", "a"]
+    assert [names for names, *_ in log(home)] == ["a0 a1", "a0 a1", "a2 a3"]
     assert list((home / "checkpoints").iterdir()) == []
 
 
 def test_a_pack_that_fails_is_tried_again_in_halves(home, monkeypatch):
-    monkeypatch.setattr(backends, "gpu_here", lambda: True)
+    a_gpu(monkeypatch)
     bad, good = StubSpec(seed=4, fail="raise"), [StubSpec(seed=i) for i in range(4)]
     with pytest.raises(study.RunsFailed, match="1 of the runs failed"):
         study.run([*good, bad])
@@ -157,7 +162,7 @@ def test_a_pack_that_fails_is_tried_again_in_halves(home, monkeypatch):
 
 
 def test_a_stopped_pack_goes_on_from_its_checkpoint(home, monkeypatch):
-    monkeypatch.setattr(backends, "gpu_here", lambda: True)
+    a_gpu(monkeypatch)
     specs = [StubSpec(seed=i, n_steps=60, step_s=0.02) for i in range(3)]
     study.compute(specs, minutes=0.5 / 60)
     assert [records.find(spec) for spec in specs] == [None] * 3
