@@ -1,4 +1,4 @@
-"""The command line: `ditune run`, `compute`, `book`, `status`.
+"""The command line: `ditune run`, `compute`, `book`, `status`, `bench`.
 
 Nothing heavy is imported until something runs, so a mistake is reported at once: one line, exit code 2. A run or a
 notebook that fails gives exit code 1, a time limit that was reached 3.
@@ -142,6 +142,37 @@ def status() -> int:
     rows = [state_row(planned, profile) for profile in profiles for planned in notebooks.plan([], profile) if planned.specs]
     print_table(sorted(rows, key=lambda row: row["notebook"]))
     return 0
+
+
+@app.command()
+@click.argument("name", nargs=-1)
+@click.option("--quick", is_flag=True, help="Tiny sizes, to see that it works; the figures mean nothing.")
+def bench(name, quick) -> int:
+    """Measure speed side by side with other programs, on one core, and write results/benchmarks/.
+
+    Without a NAME all benchmarks run, in about ten minutes: generator, training, evaluation, uncertainty, packs,
+    generalise, gpu.
+    """
+    from . import bench
+
+    names = bench.choose(list(name))
+    from tqdm import tqdm
+
+    with tqdm(names, unit="benchmark", bar_format="{desc} {n_fmt}/{total_fmt} [{elapsed}]") as bar:
+
+        def show(now):
+            bar.set_description(now)
+            bar.n = names.index(now)
+            bar.refresh()
+
+        path, content = bench.run(names, quick, show)
+    print_table(bench.printed(content, names))
+    of_now = {n: content["benchmarks"][n] for n in names}
+    for n, made in of_now.items():
+        if made["skipped"] or made["error"]:
+            click.echo(f"{n}: {made['skipped'] or 'failed: ' + made['error'].strip().splitlines()[-1]}", err=True)
+    click.echo(path)
+    return FAILED if any(made["error"] for made in of_now.values()) else 0
 
 
 def state_row(planned, profile: str) -> dict:
