@@ -46,3 +46,6 @@ def number_of_rules(n_rules, n_seeds, n_test, task, model, train) -> list[RunSpe
 
 SPECS = {"02_number_of_rules": number_of_rules}
 """The function of each notebook that trains; the other notebooks need no runs."""
+
+SURVEYS = ("17_cost",)
+"""Notebooks that draw on the records of all others and on `results/benchmarks/`, and make none of their own."""

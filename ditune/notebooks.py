@@ -178,10 +178,18 @@ def fingerprint(planned: Plan) -> str:
     """A hash of all that the executed copy depends on: cells, parameters, this package, libraries, records."""
     cells = [[cell["cell_type"], "".join(cell["source"]), cell["metadata"]] for cell in _read(planned.stem)["cells"]]
     package = {path.name: _digest(path) for path in sorted(provenance.PACKAGE.glob("*.py"))}
-    keys = dict.fromkeys(spec.key for spec in planned.specs + recorded_specs(planned.stem))
-    files = [folder / f"{key}.json" for key in keys for folder in (records.local(), records.results())]
-    found = [[path.parent.name, path.name, _digest(path)] for path in files if path.exists()]
+    found = [[path.parent.name, path.name, _digest(path)] for path in sources(planned) if path.exists()]
     return provenance.short_hash(json.dumps([cells, planned.parameters, package, installed(), found]))
+
+
+def sources(planned: Plan) -> list[Path]:
+    """The files of results that a notebook may read: the records of its runs, or, for a survey, all that there are."""
+    from . import experiments
+
+    if planned.stem in experiments.SURVEYS:
+        return sorted([*records.local().glob("*.json"), *records.results().rglob("*.json")])
+    keys = dict.fromkeys(spec.key for spec in planned.specs + recorded_specs(planned.stem))
+    return [folder / f"{key}.json" for key in keys for folder in (records.local(), records.results())]
 
 
 @functools.lru_cache

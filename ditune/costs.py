@@ -1,0 +1,235 @@
+"""Tables and figures of what the study costs: from the records of its runs and from the files of `ditune bench`."""
+
+import textwrap
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from . import bench, experiments, notebooks, records
+from .plotting import BLUE, QUIET, VERMILION, WIDTH, number, sign, table
+
+GROUP = ["notebook", "profile", "model", "batch", "optimizer", "device"]
+
+
+# ---- from the records ------------------------------------------------------------------------------------------------
+
+
+def runs(profiles: list[str]):
+    """One row for each recorded training of the profiles: what it was, where, tokens a second, seconds, their shares."""
+    import pandas
+
+    rows = []
+    for profile in (p for p in profiles if p in notebooks.profiles()):
+        for planned in notebooks.plan([stem for stem in notebooks.stems() if stem in experiments.SPECS], profile):
+            for spec in planned.specs:
+                record = records.find(spec)
+                if record and record.state != "failed" and "tokens_per_s" in record.result:
+                    rows.append(one_run(planned.stem, profile, record))
+    columns = GROUP + ["tokens_per_s", "train_s", "wall_s", "n_models", "key", "state"]
+    return pandas.DataFrame(rows, columns=columns)
+
+
+def one_run(stem: str, profile: str, record) -> dict:
+    """The columns of one record; the seconds are its part of a pack's."""
+    spec, result = record.spec, record.result
+    device, models = result.get("device") or "cpu", result.get("n_models", 1)
+    return {
+        "notebook": stem,
+        "profile": profile,
+        "model": f"{spec.model.n_layer} × {spec.model.n_embd}",
+        "batch": spec.train.batch_size,
+        "optimizer": spec.train.optimizer,
+        "device": record.data["machine"]["cpu"] if device == "cpu" else device,
+        "tokens_per_s": result["tokens_per_s"],
+        "train_s": result["train_s"] / models,
+        "wall_s": result["wall_s"] / models,
+        "n_models": models,
+        "key": spec.key,
+        "state": record.state,
+    }
+
+
+def of_runs(frame, caption: str, name: str) -> str:
+    """Tokens a second and time by notebook, profile, model and device."""
+    if frame.empty:
+        return "No training of these profiles is recorded here."
+    rows = []
+    for key, group in frame.groupby(GROUP, sort=False):
+        rate, wall = group["tokens_per_s"], group["wall_s"]
+        rows.append([
+            *key[:2], key[2], f"{key[3]}, {key[4]}", key[5], len(group), bench.short(rate.median()), f"{bench.short(rate.min())} to {bench.short(rate.max())}",
+            bench.short(round(wall.median(), 1)), f"{wall.sum() / 60:.3g}",
+        ])  # fmt: skip
+    header = ["notebook", "profile", "model", "batch, optimiser", "device", "runs", "tokens/s", "lowest to highest", "seconds a run", "minutes in all"]
+    return table(caption, name, header, rows)
+
+
+def outside_training(frame) -> str:
+    """The share of a run that is not training steps, in a sentence; runs that were interrupted are left out."""
+    whole = frame[frame["wall_s"] >= frame["train_s"]]
+    if whole.empty:
+        return "No training is recorded here that ran without an interruption."
+    share = (1 - whole["train_s"] / whole["wall_s"]).median()
+    return f"Of a recorded training, {share:.1%} of the time (median of {len(whole)}) goes to evaluation, the learning curve and start-up; the rest is training steps, data included."
+
+
+# ---- from the benchmarks ---------------------------------------------------------------------------------------------
+
+NO_FILE = "No measurements are kept for any machine. This command makes them, in about ten minutes:\n\n```{code-block} bash\nditune bench\n```"
+
+
+def machine_of(content: dict) -> str:
+    """One line on what made a file: machine, library versions, commit, date."""
+    machine, made = content["machine"], list(content["benchmarks"].values())[-1]
+    libraries = ", ".join(f"{name} {made['libraries'][name]}" for name in ("torch", "transformers"))
+    commits = sorted({(m["git"]["commit"] or "")[:9] for m in content["benchmarks"].values()})
+    return f"{machine['gpu'] or machine['cpu']}, {machine['cores']} cores, one used · {libraries} · {', '.join(commits)} · {made['date'][:10]}"
+
+
+def comparisons(contents: list[dict]) -> str:
+    """The comparisons of all machines, a table each; or how to make them."""
+    return "\n\n".join(comparison_table(content, i) for i, content in enumerate(contents)) or NO_FILE
+
+
+def comparison_table(content: dict, i: int) -> str:
+    """The comparisons of one machine, with the targets."""
+    rows = []
+    for row in bench.comparisons(content):
+        of_ours, of_peer = (with_quartiles(row, side) for side in ("ours", "peer"))
+        target = f"{row['target']:g}: {'reached' if bench.reached(row) == 'yes' else '**not reached**'}" if row["target"] else ""
+        rows.append([row["what"], row["peer_name"], row["unit"], of_ours, of_peer, f"**{bench.ratio(row)}**", target, row["repetitions"], row.get("note", "")])
+    caption = f"Ours against a peer: medians and, in brackets, quartiles. {machine_of(content)}"
+    return table(caption, f"tab-bench-{i}", ["what", "against", "unit", "ours", "peer", "ratio", "aimed at", "repetitions", "remarks"], rows)
+
+
+def with_quartiles(row: dict, side: str) -> str:
+    """The median of a side and, in brackets, its quartiles."""
+    low, high = (bench.short(value) for value in row[f"{side}_spread"])
+    return f"{bench.short(row[side])} ({low} to {high})"
+
+
+def missed(contents: list[dict]) -> str:
+    """For each target that is not reached: what the profile of a step says, in sentences."""
+    lines = []
+    for content in contents:
+        for row in bench.comparisons(content):
+            if bench.reached(row) != "no":
+                continue
+            lines.append(f"- **{row['what']}**, against {row['peer_name']}: {bench.ratio(row)} of {row['target']:g}.{profile_of(content, row['what'])}")
+    return "\n".join(lines) or "Every target that was measured is reached."
+
+
+def profile_of(content: dict, what: str) -> str:
+    """Where the time of a training step goes, if the file has the profile of the model that a comparison is about."""
+    size = what.removeprefix("training step, ")
+    found = [row for row in bench.shares(content) if row["share_of"] == f"a step, {size}, by kind of operation"]
+    parts = ", ".join(f"{row['part']} {row['ours']:.0%}" for row in found)
+    return f" Where the time of the step goes: {parts}." if found else ""
+
+
+def share_table(contents: list[dict]) -> str:
+    """Where the time of a training step goes, by part and by kind of operation."""
+    rows = [[row["share_of"].removeprefix("a step, "), row["part"], f"{row['ours']:.1%}", machine_of(content).split(" · ")[0]] for content in contents for row in bench.shares(content)]
+    return table("Where the time of a training step goes", "tab-shares", ["model", "part", "share of the time", "machine"], rows) if rows else ""
+
+
+def exponent(x, y) -> float:
+    """Slope of log y over log x: 1 is proportional, 0 does not depend on x.
+
+    >>> round(exponent([1, 2, 4], [3, 12, 48]), 3)
+    2.0
+    """
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+
+
+# ---- figures ---------------------------------------------------------------------------------------------------------
+
+
+def empty(text: str):
+    """A figure that says why there is nothing to draw."""
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.8))
+    ax.axis("off")
+    ax.text(0, 0.5, text, va="center", color=QUIET)
+    return figure
+
+
+def ratios(contents: list[dict]):
+    """How many times faster than each peer: a line for each comparison, its target as a mark, on a logarithmic axis."""
+    rows = [(row, content) for content in contents for row in bench.comparisons(content) if not row["peer_name"].startswith("rate of")]
+    if not rows:
+        return empty("No measurements yet: ditune bench makes them.")
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.52 * len(rows) + 1.4))
+    for y, (row, _) in enumerate(rows):
+        label = textwrap.shorten(f"{row['what']} — {row['peer_name']}", 74, placeholder=" …")
+        ax.annotate(label, (0, -y - 0.36), xycoords=("axes fraction", "data"), fontsize=8.5, va="center", color="#444444")
+        low, high = row["ours_spread"] if row["unit"] != "s" else row["ours_spread"][::-1]
+        ends = [row["ratio"] * (v / row["ours"] if row["unit"] != "s" else row["ours"] / v) for v in (low, high)]
+        ax.plot([1, row["ratio"]], [-y, -y], color=BLUE, linewidth=1.2, alpha=0.5)
+        ax.plot(ends, [-y, -y], color=BLUE, linewidth=4, alpha=0.5, solid_capstyle="butt")
+        ax.plot(row["ratio"], -y, marker=">" if row.get("at_least") else "o", color=BLUE, linestyle="", label="measured" if y == 0 else None)
+        ax.annotate(bench.ratio(row), (row["ratio"], -y), xytext=(7, 4), textcoords="offset points", fontsize=9)
+        if row["target"]:
+            ax.plot(row["target"], -y, marker="|", markersize=12, markeredgewidth=2, color=VERMILION, linestyle="")
+    ax.plot([], [], marker="|", markersize=10, markeredgewidth=2, color=VERMILION, linestyle="", label="aimed at")
+    ax.axvline(1, color=QUIET, linewidth=0.8)
+    ax.set(xscale="log", yticks=[], ylim=(-len(rows) + 0.1, 0.7), xlabel="times as fast as the peer (logarithmic)")
+    ax.set_xlim(min(0.5, *(r["ratio"] * 0.8 for r, _ in rows)), 2.2 * max(max(r["ratio"], r["target"] or 0) for r, _ in rows))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    ax.grid(axis="y", visible=False)
+    figure.legend(loc="outside upper left", ncols=2)
+    sign(figure, [machine_of(content) for content in contents])
+    return figure
+
+
+def scaling(contents: list[dict]):
+    """The cost against each size, both axes logarithmic, with the exponent: a panel for each curve, a line a machine."""
+    names = list(dict.fromkeys((p["curve"], p["x_name"], p["unit"]) for content in contents for p in bench.points(content)))
+    if not names:
+        return empty("No measurements yet: ditune bench makes them.")
+    figure, axes = plt.subplots(-(-len(names) // 2), 2, figsize=(WIDTH, 2.1 * -(-len(names) // 2) + 0.5), squeeze=False)
+    for ax in axes.flat[len(names) :]:
+        ax.axis("off")
+    for ax, (curve, x_name, unit) in zip(axes.flat, names):
+        for content, color, marker in zip(contents, (BLUE, VERMILION, *mpl.rcParams["axes.prop_cycle"].by_key()["color"]), "os^Dv<>"):
+            found = [p for p in bench.points(content) if p["curve"] == curve]
+            scaling_line(ax, found, color, marker, unit)
+        ax.set_title(curve, fontsize=9.5)
+        ax.set_xlabel(x_name, fontsize=9)
+        ax.set_ylabel(unit, fontsize=9)
+        ax.tick_params(labelsize=8.5)
+        ax.xaxis.set_major_formatter(FuncFormatter(number))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+    sign(figure, [machine_of(content) for content in contents])
+    return figure
+
+
+def scaling_line(ax, found: list[dict], color, marker, unit):
+    """One curve of one machine, with its exponent written into the panel; memory on a linear axis, for it may be 0."""
+    x, y = [p["x"] for p in found], [p["ours"] for p in found]
+    if unit == "s":
+        ax.set(xscale="log", yscale="log")
+        ax.yaxis.set_minor_formatter(NullFormatter())
+        ax.yaxis.set_major_locator(LogLocator(numticks=4))
+        ax.set_ylim(min([*y, *([ax.get_ylim()[0]] if ax.lines else [])]) / 3, max([*y, *([ax.get_ylim()[1]] if ax.lines else [])]) * 3)
+        if len(found) > 1:
+            ax.annotate(f"exponent {exponent(x, y):.2f}", (0.04, 0.9 - 0.12 * len(ax.lines)), xycoords="axes fraction", color=color, fontsize=8.5, va="top")
+    else:
+        ax.set(xscale="log", ylim=(-2, 1.25 * max([*y, 20])))
+    ax.plot(x, y, color=color, marker=marker, markersize=4, linewidth=1.2)
+
+
+def exponents(contents: list[dict]) -> str:
+    """The fitted exponents as a table."""
+    rows = []
+    for content in contents:
+        for curve in dict.fromkeys(p["curve"] for p in bench.points(content) if p["unit"] == "s"):
+            found = [p for p in bench.points(content) if p["curve"] == curve]
+            x, y = [p["x"] for p in found], [p["ours"] for p in found]
+            if len(x) > 1:
+                half = len(x) // 2
+                upper = f"{exponent(x[half:], y[half:]):.2f}" if len(x) - half > 1 else ""
+                rows.append([curve, found[0]["x_name"], f"{min(x):,} to {max(x):,}", f"{bench.short(y[0])} to {bench.short(y[-1])}", f"{exponent(x, y):.2f}", upper, machine_of(content).split(" · ")[0]])
+    header = ["cost of", "against", "from, to", "seconds", "exponent", "of the upper half", "machine"]
+    return table("Exponents of the cost: 1 is proportional, 0 independent", "tab-exponents", header, rows) if rows else ""
