@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ import torch
 from ditune import backends
 from ditune.specs import RunSpec
 from ditune.tasks import Alphabet, row_length
-from ditune.train import Pack, train_pack
+from ditune.train import train_pack
 
 from . import limit, sizes
 from .packs import pack_of
@@ -42,7 +43,7 @@ def packed_step(run: RunSpec, n_steps: int, trainer_steps: int, repetitions: int
     alone = packs[1]
     data = Rows(alone.data(0, trainer_steps + 2)[0].flatten(0, 1).cpu(), alone.start)
     model = gpt2(alone)
-    sides = {m: (lambda pack: lambda: our_seconds(pack, n_steps))(pack) for m, pack in packs.items()}
+    sides = {m: partial(our_seconds, pack, n_steps) for m, pack in packs.items()}
     sides[TRAINER] = lambda: trainer_seconds(model, data, alone.train, trainer_steps, device)
     times = in_turn(sides, repetitions)
     T, V = row_length(run.task), Alphabet(run.task.alphabet_size).n_tokens

@@ -3,6 +3,8 @@
 A pack pays on a GPU, where launches and not arithmetic bound a small model. On a CPU it does not: the rows show it.
 """
 
+from functools import partial
+
 import torch
 
 from ditune.specs import RunSpec
@@ -24,7 +26,7 @@ def pack_of(run: RunSpec, n_models: int, device: str) -> Pack:
 
 def members(run: RunSpec, numbers, n_steps: int, repetitions: int, device: str) -> list[dict]:
     """Steps a second of all members together, against one run alone; and the seconds of a pack's step as a curve."""
-    sides = {m: (lambda pack: lambda: our_seconds(pack, n_steps))(pack_of(run, m, device)) for m in numbers}
+    sides = {m: partial(our_seconds, pack_of(run, m, device), n_steps) for m in numbers}
     times = in_turn(sides, repetitions)
     rates = {m: [m / s for s in values] for m, values in times.items()}
     size = f"{run.model.n_layer} x {run.model.n_embd}, batch {run.train.batch_size}"
@@ -36,7 +38,7 @@ def members(run: RunSpec, numbers, n_steps: int, repetitions: int, device: str) 
 def curve(name: str, x_name: str, runs: dict[float, RunSpec], n_steps: int, repetitions: int, device: str) -> list[dict]:
     """The seconds of a step for each of the runs, which differ in one size."""
     packs = {x: Pack([run], device) for x, run in runs.items()}
-    times = in_turn({x: (lambda pack: lambda: our_seconds(pack, n_steps))(pack) for x, pack in packs.items()}, repetitions)
+    times = in_turn({x: partial(our_seconds, pack, n_steps) for x, pack in packs.items()}, repetitions)
     return [point(name, x_name, x, "s", values, f"batch {runs[x].train.batch_size}") for x, values in times.items()]
 
 
@@ -49,7 +51,7 @@ def scaling(run: RunSpec, n_steps: int, repetitions: int, device: str, doublings
     batches = {train.batch_size * 2**i // 4: run.replace(train=train.replace(batch_size=train.batch_size * 2**i // 4)) for i in range(doublings + 1)}
     sets = {10**i: task.replace(n_rules=min(1000, 10**i), n_examples=10**i) for i in range(3, 8)}
     data = {n: Pack([run.replace(task=t)], device) for n, t in sets.items()}
-    made = in_turn({n: (lambda pack: lambda: seconds(lambda: pack.data(0, 32), device))(pack) for n, pack in data.items()}, repetitions)
+    made = in_turn({n: partial(seconds, partial(pack.data, 0, 32), device) for n, pack in data.items()}, repetitions)
     return [
         *curve("step against row length", "tokens of a row", {row_length(r.task): r for r in lengths}, n_steps, repetitions, device),
         *curve("step against width", "width", widths, n_steps, repetitions, device),

@@ -61,7 +61,7 @@ def train_with_trainer(model, data: Rows, train: TrainSpec, at_step, device: str
 
     class Watch(TrainerCallback):
         def on_step_end(self, args, state, control, **_):
-            control.should_training_stop = control.should_training_stop or bool(at_step(state.global_step))
+            control.should_training_stop |= bool(at_step(state.global_step))
 
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
@@ -86,7 +86,7 @@ def trainer_seconds(model, data: Rows, train: TrainSpec, n_steps: int, device: s
     """Seconds a step of Trainer over n_steps, the start of the loop not counted."""
     stamps = []
     train_with_trainer(model, data, train.replace(n_steps=n_steps + 1), lambda step: stamps.append(now(device)), device)
-    return (stamps[-1] - stamps[0]) / n_steps
+    return (stamps[n_steps] - stamps[0]) / n_steps
 
 
 # ---- a loop like nanoGPT's -------------------------------------------------------------------------------------------

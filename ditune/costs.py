@@ -2,14 +2,15 @@
 
 import textwrap
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from . import bench, experiments, notebooks, records
-from .plotting import BLUE, QUIET, VERMILION, WIDTH, number, sign, table
+from .plotting import BLACK, BLUE, GREEN, ORANGE, PURPLE, QUIET, SKY, VERMILION, WIDTH, number, sign, table
 
+LINES = list(zip((BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK), "os^Dv<>"))
+"""Colour and mark of each machine."""
 GROUP = ["notebook", "profile", "model", "batch", "optimizer", "device"]
 
 
@@ -85,7 +86,12 @@ def machine_of(content: dict) -> str:
     machine, made = content["machine"], list(content["benchmarks"].values())[-1]
     libraries = ", ".join(f"{name} {made['libraries'][name]}" for name in ("torch", "transformers"))
     commits = sorted({(m["git"]["commit"] or "")[:9] for m in content["benchmarks"].values()})
-    return f"{machine['gpu'] or machine['cpu']}, {machine['cores']} cores, one used · {libraries} · {', '.join(commits)} · {made['date'][:10]}"
+    return f"{device(content)}, {machine['cores']} cores, one used · {libraries} · {', '.join(commits)} · {made['date'][:10]}"
+
+
+def device(content: dict) -> str:
+    """The GPU, or the processor where there is none."""
+    return content["machine"]["gpu"] or content["machine"]["cpu"]
 
 
 def comparisons(contents: list[dict]) -> str:
@@ -131,7 +137,7 @@ def profile_of(content: dict, what: str) -> str:
 
 def share_table(contents: list[dict]) -> str:
     """Where the time of a training step goes, by part and by kind of operation."""
-    rows = [[row["share_of"].removeprefix("a step, "), row["part"], f"{row['ours']:.1%}", machine_of(content).split(" · ")[0]] for content in contents for row in bench.shares(content)]
+    rows = [[row["share_of"].removeprefix("a step, "), row["part"], f"{row['ours']:.1%}", device(content)] for content in contents for row in bench.shares(content)]
     return table("Where the time of a training step goes", "tab-shares", ["model", "part", "share of the time", "machine"], rows) if rows else ""
 
 
@@ -160,27 +166,32 @@ def ratios(contents: list[dict]):
     rows = [(row, content) for content in contents for row in bench.comparisons(content) if not row["peer_name"].startswith("rate of")]
     if not rows:
         return empty("No measurements yet: ditune bench makes them.")
-    figure, ax = plt.subplots(figsize=(WIDTH, 0.52 * len(rows) + 1.4))
-    for y, (row, _) in enumerate(rows):
-        label = textwrap.shorten(f"{row['what']} — {row['peer_name']}", 74, placeholder=" …")
-        ax.annotate(label, (0, -y - 0.36), xycoords=("axes fraction", "data"), fontsize=8.5, va="center", color="#444444")
-        low, high = row["ours_spread"] if row["unit"] != "s" else row["ours_spread"][::-1]
-        ends = [row["ratio"] * (v / row["ours"] if row["unit"] != "s" else row["ours"] / v) for v in (low, high)]
-        ax.plot([1, row["ratio"]], [-y, -y], color=BLUE, linewidth=1.2, alpha=0.5)
-        ax.plot(ends, [-y, -y], color=BLUE, linewidth=4, alpha=0.5, solid_capstyle="butt")
-        ax.plot(row["ratio"], -y, marker=">" if row.get("at_least") else "o", color=BLUE, linestyle="", label="measured" if y == 0 else None)
-        ax.annotate(bench.ratio(row), (row["ratio"], -y), xytext=(7, 4), textcoords="offset points", fontsize=9)
-        if row["target"]:
-            ax.plot(row["target"], -y, marker="|", markersize=12, markeredgewidth=2, color=VERMILION, linestyle="")
+    figure, ax = plt.subplots(figsize=(WIDTH, 0.66 * len(rows) + 1.4))
+    for y, (row, content) in enumerate(rows):
+        ratio_line(ax, -y, row, f" ({device(content)})" if len(contents) > 1 else "")
+    ax.plot([], [], marker="o", color=BLUE, linestyle="", label="measured")
     ax.plot([], [], marker="|", markersize=10, markeredgewidth=2, color=VERMILION, linestyle="", label="aimed at")
-    ax.axvline(1, color=QUIET, linewidth=0.8)
-    ax.set(xscale="log", yticks=[], ylim=(-len(rows) + 0.1, 0.7), xlabel="times as fast as the peer (logarithmic)")
-    ax.set_xlim(min(0.5, *(r["ratio"] * 0.8 for r, _ in rows)), 2.2 * max(max(r["ratio"], r["target"] or 0) for r, _ in rows))
+    ax.axvline(1, color=QUIET, linewidth=0.8, zorder=0)
+    ax.set(xscale="log", yticks=[], ylim=(-len(rows) + 0.6, 0.8), xlabel="times as fast as the peer (logarithmic)")
+    ax.set_xlim(min(0.5, *(r["ratio"] * 0.8 for r, _ in rows)), 2.6 * max(max(r["ratio"], r["target"] or 0) for r, _ in rows))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
     ax.grid(axis="y", visible=False)
     figure.legend(loc="outside upper left", ncols=2)
     sign(figure, [machine_of(content) for content in contents])
     return figure
+
+
+def ratio_line(ax, y: float, row: dict, where: str):
+    """One comparison: its name in two lines, and below them the ratio, its quartiles and its target."""
+    label = "\n".join(textwrap.shorten(text, 84, placeholder=" …") for text in (row["what"] + where, f"against {row['peer_name']}"))
+    ax.annotate(label, (0.012, y + 0.36), xycoords=("axes fraction", "data"), fontsize=8.5, va="center", color="#333333", zorder=5)
+    ends = [row["ratio"] * (row["ours"] / v if row["unit"] == "s" else v / row["ours"]) for v in row["ours_spread"]]
+    ax.plot([1, row["ratio"]], [y, y], color=BLUE, linewidth=1.2, alpha=0.5)
+    ax.plot(ends, [y, y], color=BLUE, linewidth=4, alpha=0.5, solid_capstyle="butt")
+    if row["target"]:
+        ax.plot(row["target"], y, marker="|", markersize=11, markeredgewidth=2, color=VERMILION, linestyle="")
+    ax.plot(row["ratio"], y, marker=">" if row.get("at_least") else "o", color=BLUE, linestyle="")
+    ax.annotate(bench.ratio(row), (row["ratio"], y), xytext=(8, 0), textcoords="offset points", fontsize=9, va="center")
 
 
 def scaling(contents: list[dict]):
@@ -192,21 +203,23 @@ def scaling(contents: list[dict]):
     for ax in axes.flat[len(names) :]:
         ax.axis("off")
     for ax, (curve, x_name, unit) in zip(axes.flat, names):
-        for content, color, marker in zip(contents, (BLUE, VERMILION, *mpl.rcParams["axes.prop_cycle"].by_key()["color"]), "os^Dv<>"):
-            found = [p for p in bench.points(content) if p["curve"] == curve]
-            scaling_line(ax, found, color, marker, unit)
+        for content, (color, marker) in zip(contents, LINES):
+            scaling_line(ax, [p for p in bench.points(content) if p["curve"] == curve], color, marker, unit)
         ax.set_title(curve, fontsize=9.5)
         ax.set_xlabel(x_name, fontsize=9)
-        ax.set_ylabel(unit, fontsize=9)
         ax.tick_params(labelsize=8.5)
-        ax.xaxis.set_major_formatter(FuncFormatter(number))
-        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.yaxis.set_major_formatter(EngFormatter("s") if unit == "s" else FuncFormatter(lambda v, _, unit=unit: f"{v:g} {unit}"))
+    if len(contents) > 1:
+        handles = [plt.Line2D([], [], color=color, marker=marker) for color, marker in LINES[: len(contents)]]
+        figure.legend(handles, [device(content) for content in contents], loc="outside upper left")
     sign(figure, [machine_of(content) for content in contents])
     return figure
 
 
 def scaling_line(ax, found: list[dict], color, marker, unit):
-    """One curve of one machine, with its exponent written into the panel; memory on a linear axis, for it may be 0."""
+    """One curve of one machine (which may lack it), with its exponent written into the panel; memory on a linear axis, for it may be 0."""
+    if not found:
+        return
     x, y = [p["x"] for p in found], [p["ours"] for p in found]
     if unit == "s":
         ax.set(xscale="log", yscale="log")
@@ -218,6 +231,8 @@ def scaling_line(ax, found: list[dict], color, marker, unit):
     else:
         ax.set(xscale="log", ylim=(-2, 1.25 * max([*y, 20])))
     ax.plot(x, y, color=color, marker=marker, markersize=4, linewidth=1.2)
+    ax.set_xticks(x[:: -(-len(x) // 4)], [number(n) for n in x[:: -(-len(x) // 4)]])
+    ax.xaxis.set_minor_locator(NullLocator())
 
 
 def exponents(contents: list[dict]) -> str:
@@ -230,6 +245,6 @@ def exponents(contents: list[dict]) -> str:
             if len(x) > 1:
                 half = len(x) // 2
                 upper = f"{exponent(x[half:], y[half:]):.2f}" if len(x) - half > 1 else ""
-                rows.append([curve, found[0]["x_name"], f"{min(x):,} to {max(x):,}", f"{bench.short(y[0])} to {bench.short(y[-1])}", f"{exponent(x, y):.2f}", upper, machine_of(content).split(" · ")[0]])
+                rows.append([curve, found[0]["x_name"], f"{min(x):,} to {max(x):,}", f"{bench.short(y[0])} to {bench.short(y[-1])}", f"{exponent(x, y):.2f}", upper, device(content)])
     header = ["cost of", "against", "from, to", "seconds", "exponent", "of the upper half", "machine"]
     return table("Exponents of the cost: 1 is proportional, 0 independent", "tab-exponents", header, rows) if rows else ""
