@@ -1,9 +1,9 @@
 """What prompt uncertainty costs: `ditune.uncertainty` against one instance and one pair at a time, on one core.
 
-The plain procedure is that of the released code (PlusLabNLP/Active-IT) on the same model: an answer for every instance,
-token by token until its end, then a scoring pass for each pair of instance and prompt. It does what the formula asks
-and no more; the released code also generated ten answers for each one that it used (62,000 for 6,200), which is a row
-of its own.
+The plain procedure asks the same model what the released code asks (PlusLabNLP/Active-IT), in the same number of
+questions: an answer for every instance, token by token until its end and without a cache of what was read, then a
+scoring pass for each pair of instance and prompt. It does no more than the formula needs. The released code also
+generated ten answers for each one that it used (62,000 for 6,200); that is a row of its own.
 """
 
 import torch
@@ -19,7 +19,7 @@ from ditune.uncertainty import measure as scores
 from .timing import now, row
 
 TASK = TaskSpec(n_rules=100_000, x_len=3, y_len=3, z_len=6)
-MODEL = ModelSpec(n_layer=3, n_head=4, n_embd=64)  # the model of the laptop profile
+MODEL = ModelSpec(n_layer=3, n_head=2, n_embd=64)  # the model of the laptop profile
 N_EXAMPLES = 2  # worked examples in a prompt
 UNUSED = 10  # answers that the released code generated for each one that it used
 
@@ -150,8 +150,8 @@ def measure(quick: bool = False, *, n_tasks: int = 500, n_instances: int = 10, k
     ours = {kind: [seconds[kind] for (_, seconds), _ in rounds] for kind in ("generation", "scoring", "all")}
     plain = {kind: [seconds[kind] * n_tasks / n_single for _, (_, seconds) in rounds] for kind in ours}
     wasteful = [a + (UNUSED - 1) * g for a, g in zip(plain["all"], plain["generation"])]
-    size = f"{n_tasks} tasks x {n_instances} instances x {k + 1} prompts"
-    note = f"plain: measured on {n_single} tasks and scaled; U differs by at most {worst:.1e}"
-    rows = [row(f"prompt uncertainty, {size}: {kind}", "s", ours[kind], plain[kind], "an instance, a pair at a time", 10.0, note) for kind in ours]
-    name = f"the same, {UNUSED} answers generated for each one used"
-    return [*rows, row(f"prompt uncertainty, {size}: all", "s", ours["all"], wasteful, name, None, note)]
+    note = f"{n_tasks} tasks x {n_instances} instances x {k + 1} prompts; plain: measured on {n_single} tasks and scaled; U differs by at most {worst:.1e}"
+    names = {"all": "prompt uncertainty", "generation": "prompt uncertainty, generation", "scoring": "prompt uncertainty, scoring"}
+    rows = [row(what, "s", ours[kind], plain[kind], "an instance, a pair at a time", 10.0, note) for kind, what in names.items()]
+    peer = f"the same, {UNUSED} answers generated for each one used"
+    return [*rows, row("prompt uncertainty, answers unused", "s", ours["all"], wasteful, peer, None, note)]
