@@ -27,7 +27,7 @@ from ditune.train import train_pack
 from . import limit, sizes
 from .packs import pack_of
 from .peers import Rows, gpt2, trainer_seconds
-from .timing import NotHere, in_turn, matmul_rate, row
+from .timing import NotHere, check, in_turn, matmul_rate, row
 from .training import TRAINER, our_seconds
 
 NO_GPU = "no GPU that torch can use; on a machine with one: python -m benchmarks.gpu"
@@ -60,6 +60,14 @@ def packed_step(run: RunSpec, n_steps: int, trainer_steps: int, repetitions: int
     ]
 
 
+def graph(run: RunSpec, n_steps: int) -> list[dict]:
+    """The losses of a pack of two whose steps are captured, and of one whose steps are not, after n_steps."""
+    replayed, eager = pack_of(run, 2, "cuda"), pack_of(run, 2, "cuda")
+    for batch in replayed.data(0, n_steps).unbind(1):
+        losses = [step(batch).tolist() for step in (replayed.advance, eager.eager_step)]
+    return [check(f"loss after {n_steps} steps of a CUDA graph", "nats", *losses, "step by step", "a member each")]
+
+
 def precision(run: RunSpec, seeds: int, device: str = "cuda") -> list[dict]:
     """Accuracy on unseen rules of packs that multiply in bf16 and in fp32, seed by seed."""
     accuracy = {}
@@ -72,7 +80,7 @@ def precision(run: RunSpec, seeds: int, device: str = "cuda") -> list[dict]:
     error = statistics.stdev(differences) / math.sqrt(seeds) if seeds > 1 else math.nan
     note = f"paired by seed, bf16 minus fp32: {statistics.mean(differences):+.4f}, standard error {error:.4f}"
     name = f"accuracy on unseen rules in bf16, {run.task.n_rules:,} rules, {run.model.n_layer} x {run.model.n_embd}"
-    return [row(name, "exact match", accuracy[True], accuracy[False], "fp32", None, note) if any(accuracy[False]) else {"share_of": name, "part": note, "unit": "exact match", "ours": 0.0}]
+    return [check(name, "exact match", accuracy[True], accuracy[False], "fp32", note)]
 
 
 def measure(quick: bool = False) -> list[dict]:
@@ -80,9 +88,9 @@ def measure(quick: bool = False) -> list[dict]:
     if not torch.cuda.is_available():
         raise NotHere(NO_GPU)
     if quick:
-        return packed_step(sizes.with_adamw(sizes.tiny(), bf16=True), 4, 4, 2, most=4) + precision(sizes.tiny(), 2)
+        return packed_step(sizes.with_adamw(sizes.tiny(), bf16=True), 4, 4, 2, most=4) + graph(sizes.tiny(), 4) + precision(sizes.tiny(), 2)
     paper = sizes.with_adamw(sizes.of_profile("paper"), bf16=True)
-    return packed_step(paper, 8, 16, 5) + precision(sizes.of_profile("laptop"), 8)
+    return packed_step(paper, 8, 16, 5) + graph(sizes.of_profile("laptop"), 32) + precision(sizes.of_profile("laptop"), 8)
 
 
 def main(minutes: float = 9.5) -> int:

@@ -80,6 +80,20 @@ def point(curve: str, x_name: str, x: float, unit: str, values: list[float], not
     }
 
 
+def check(what: str, unit: str, ours: list[float], other: list[float], other_name: str, note: str = "") -> dict:
+    """A quantity that a speed-up must leave as it is: ours and what it should equal, one value a run."""
+    return {
+        "check": what,
+        "unit": unit,
+        "ours": statistics.mean(ours),
+        "peer_name": other_name,
+        "peer": statistics.mean(other),
+        "ours_all": ours,
+        "peer_all": other,
+        "note": note,
+    }
+
+
 def matmul_rate(shapes: list[tuple[int, int, int]], device: str = "cpu", dtype=torch.float32, repetitions: int = 7, least_s: float = 0.2) -> list[float]:
     """Operations a second that this machine reaches in products (n, k) x (k, m) of the given shapes, a value a repetition."""
     pairs = [(torch.randn(n, k, device=device, dtype=dtype), torch.randn(k, m, device=device, dtype=dtype)) for n, k, m in shapes]

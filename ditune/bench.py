@@ -148,6 +148,11 @@ def shares(content: dict) -> list[dict]:
     return [row for made in content["benchmarks"].values() for row in made["rows"] if "share_of" in row]
 
 
+def checks(content: dict) -> list[dict]:
+    """The rows of a file that say what a speed-up leaves as it is."""
+    return [row for made in content["benchmarks"].values() for row in made["rows"] if "check" in row]
+
+
 def reached(row: dict) -> str:
     """Whether a comparison reaches what was aimed at: "yes", "no", or nothing where no target was set."""
     target = row.get("target")
@@ -173,9 +178,11 @@ def printed(content: dict, names: list[str]) -> list[dict]:
     rows = []
     for name in names:
         for row in content["benchmarks"][name]["rows"]:
-            of = row.get("what") or f"{row.get('curve') or row.get('share_of')}: {row.get('x', row.get('part'))}"
+            of = row.get("what") or row.get("check") or f"{row.get('curve') or row.get('share_of')}: {row.get('x', row.get('part'))}"
             rows.append({"what": of, "ours": short(row["ours"])} | dict.fromkeys(("peer", "unit", "ratio", "target", "reached", "against"), ""))
             rows[-1]["unit"] = row["unit"]
+            if "check" in row:
+                rows[-1] |= {"peer": short(row["peer"]), "against": row["peer_name"]}
             if "ratio" in row:
                 rows[-1] |= {"peer": short(row["peer"]), "ratio": ratio(row), "target": row.get("target") or "", "reached": reached(row), "against": row["peer_name"]}
     return rows

@@ -110,6 +110,16 @@ def comparison_table(content: dict, i: int) -> str:
     return table(caption, f"tab-bench-{i}", ["what", "against", "unit", "ours", "peer", "ratio", "aimed at", "repetitions", "remarks"], rows)
 
 
+def checks(contents: list[dict]) -> str:
+    """What a speed-up must leave as it is, as a list; empty where no machine has measured it."""
+    lines = [
+        f"- {row['check']}: {row['ours']:.6g} {row['unit']}; {row['peer_name']}: {row['peer']:.6g} ({row['note']}; {device(content)})."
+        for content in contents
+        for row in bench.checks(content)
+    ]
+    return "\n".join(["What the speed leaves as it is:", "", *lines]) if lines else ""
+
+
 def with_quartiles(row: dict, side: str) -> str:
     """The median of a side and, in brackets, its quartiles."""
     low, high = (bench.short(value) for value in row[f"{side}_spread"])

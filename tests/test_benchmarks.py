@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 benchmarks = pytest.importorskip("benchmarks")
 
-from benchmarks import evaluation, generalise, generator, limit, peers, sizes, timing, training  # noqa: E402
+from benchmarks import evaluation, generalise, generator, gpu, limit, peers, sizes, timing, training  # noqa: E402
 from ditune import backends, bench, cli, costs, experiments, notebooks, records  # noqa: E402
 from ditune.model import from_transformers  # noqa: E402
 from ditune.specs import RunSpec, SpecError, TaskSpec  # noqa: E402
@@ -93,6 +93,11 @@ def test_both_sides_are_watched_by_the_same_clock_and_end_at_the_threshold():
     assert not stopped.passed and len(stopped.curve) == 1
 
 
+def test_the_comparison_of_packs_runs_on_any_device():
+    rows = gpu.packed_step(sizes.with_adamw(sizes.tiny()), 1, 1, 1, "cpu", most=2) + gpu.precision(sizes.tiny(), 1, "cpu")
+    assert [row.keys() for row in rows[:4]] == [FIELDS] * 4 and rows[0]["what"].endswith("2 models") and rows[4]["check"]
+
+
 # ---- rows ------------------------------------------------------------------------------------------------------------
 
 
@@ -153,10 +158,11 @@ def test_a_wrong_name_and_a_missing_checkout_are_one_line(monkeypatch, tmp_path)
 def test_tables_and_figures_of_no_file_and_of_one(study_folder, monkeypatch):
     assert "ditune bench" in costs.comparisons([]) and costs.exponents([]) == costs.share_table([]) == ""
     costs.ratios([]), costs.scaling([])
-    rows = [timing.row("step", "tokens/s", [1.0, 2.0], [2.0], "b", 3.0), *(timing.point("cost", "n", n, "s", [n**2.0]) for n in (1, 2, 4))]
+    rows = [timing.row("step", "tokens/s", [1.0, 2.0], [2.0], "b", 3.0), *(timing.point("cost", "n", n, "s", [n**2.0]) for n in (1, 2, 4)), timing.check("accuracy", "", [0.5], [0.25], "fp32")]
     monkeypatch.setattr(generator, "measure", lambda quick: [*rows, {"share_of": "a step, tiny, by part", "part": "data", "unit": "share", "ours": 0.5}])
     contents = [bench.run(["generator"])[1]]
     assert "**not reached**" in costs.comparisons(contents) and "| 2.00 |" in costs.exponents(contents) and "50.0%" in costs.share_table(contents)
+    assert "0.5 ; fp32: 0.25" in costs.checks(contents) and costs.checks([]) == ""
     assert "0.75 of 3" in costs.missed(contents)
     costs.ratios(contents), costs.scaling(contents * 2)
 
