@@ -18,7 +18,7 @@ from ditune.train import Pack
 
 from . import sizes
 from .peers import Rows, gpt2, train_with_trainer
-from .timing import now, row
+from .timing import apart, now, row
 
 THRESHOLD, PATIENCE, EPOCHS = 0.8, 8.0, 50
 EVERY = 16  # steps from one look at the accuracy to the next
@@ -86,7 +86,8 @@ def compare(run: RunSpec, seeds: int, threshold: float = THRESHOLD, n_test: int 
     if not all(w.passed for w in mine):
         raise RuntimeError(f"ours ended at {[w.curve[-1] for w in mine]} ([step, seconds, accuracy]) without passing {threshold}")
     times = [w.spent for w in mine]
-    theirs = trainer(run, PATIENCE * statistics.median(times), threshold, n_test)
+    with apart() as call:
+        theirs = call(trainer, run, PATIENCE * statistics.median(times), threshold, n_test)
     steps = [w.curve[-1][0] for w in mine]
     found = f"ours after {min(steps)} to {max(steps)} steps; Trainer at {theirs.curve[-1][2]:.2f} after {theirs.curve[-1][0]} steps"
     what = f"seconds to {threshold} on unseen rules, {run.task.n_rules:,} rules, {run.model.n_layer} x {run.model.n_embd}"

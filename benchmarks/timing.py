@@ -1,12 +1,16 @@
 """How durations are measured and written down: both sides in turn, on one core, every repetition kept.
 
-On a CPU the clock is that of the processor, so that other programs on the machine do not count; with a GPU it is the
+Ours runs in the process of the benchmark, with the settings that training has; a peer that trains runs in a process of
+its own, with the defaults, while ours waits. On a CPU the clock is that of the processor, so that other programs on the machine do not count; with a GPU it is the
 wall's. A row compares ours with a peer. A point is one place of a curve of cost against size.
 """
 
+import contextlib
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
+from concurrent import futures
 
 import torch
 
@@ -21,6 +25,14 @@ def now(device: str = "cpu") -> float:
         return time.process_time()
     torch.cuda.synchronize()
     return time.perf_counter()
+
+
+@contextlib.contextmanager
+def apart():
+    """A call of a module's function in another process, on one thread: apart(function, *arguments) gives its result."""
+    context = multiprocessing.get_context("spawn")
+    with futures.ProcessPoolExecutor(1, context, torch.set_num_threads, (1,)) as pool:
+        yield lambda function, *arguments: pool.submit(function, *arguments).result()
 
 
 def seconds(work: Callable[[], object], device: str = "cpu") -> float:

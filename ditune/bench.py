@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import __version__, provenance, records
+from .backends import ONE_THREAD
 from .specs import SpecError, unknown
 
 NAMES = ("generator", "training", "evaluation", "uncertainty", "packs", "generalise", "gpu")
@@ -54,8 +55,8 @@ def run(names: list[str], quick: bool = False, show: Callable[[str], None] = lam
 
 
 def prepare():
-    """One thread, memory kept as in training (for the peers as well), and no chatter."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    """One thread, freed memory kept as in training, and no chatter."""
+    os.environ.update(ONE_THREAD | {"TRANSFORMERS_VERBOSITY": "error"})
     import torch
 
     from .train import keep_freed_memory

@@ -54,9 +54,7 @@ def one_run(stem: str, profile: str, record) -> dict:
 
 def of_runs(frame, caption: str, name: str) -> str:
     """Tokens a second and time by notebook, profile, model and device."""
-    if frame.empty:
-        return "No training of these profiles is recorded here."
-    rows = []
+    rows = [["none of these profiles is recorded here", *[""] * 9]] if frame.empty else []
     for key, group in frame.groupby(GROUP, sort=False):
         rate, wall = group["tokens_per_s"], group["wall_s"]
         rows.append([
@@ -95,8 +93,9 @@ def device(content: dict) -> str:
 
 
 def comparisons(contents: list[dict]) -> str:
-    """The comparisons of all machines, a table each; or how to make them."""
-    return "\n\n".join(comparison_table(content, i) for i, content in enumerate(contents)) or NO_FILE
+    """The comparisons of all machines, a table each; or how to make them. Tables that a page refers to always exist."""
+    none = table("Ours against a peer", "tab-bench-0", ["what"], [["not measured on any machine yet"]]) + "\n\n" + NO_FILE
+    return "\n\n".join(comparison_table(content, i) for i, content in enumerate(contents)) or none
 
 
 def comparison_table(content: dict, i: int) -> str:
@@ -148,7 +147,7 @@ def profile_of(content: dict, what: str) -> str:
 def share_table(contents: list[dict]) -> str:
     """Where the time of a training step goes, by part and by kind of operation."""
     rows = [[row["share_of"].removeprefix("a step, "), row["part"], f"{row['ours']:.1%}", device(content)] for content in contents for row in bench.shares(content)]
-    return table("Where the time of a training step goes", "tab-shares", ["model", "part", "share of the time", "machine"], rows) if rows else ""
+    return table("Where the time of a training step goes", "tab-shares", ["model", "part", "share of the time", "machine"], rows or [["not measured yet", "", "", ""]])
 
 
 def exponent(x, y) -> float:
@@ -257,4 +256,4 @@ def exponents(contents: list[dict]) -> str:
                 upper = f"{exponent(x[half:], y[half:]):.2f}" if len(x) - half > 1 else ""
                 rows.append([curve, found[0]["x_name"], f"{min(x):,} to {max(x):,}", f"{bench.short(y[0])} to {bench.short(y[-1])}", f"{exponent(x, y):.2f}", upper, device(content)])
     header = ["cost of", "against", "from, to", "seconds", "exponent", "of the upper half", "machine"]
-    return table("Exponents of the cost: 1 is proportional, 0 independent", "tab-exponents", header, rows) if rows else ""
+    return table("Exponents of the cost: 1 is proportional, 0 independent", "tab-exponents", header, rows or [["not measured yet", *[""] * 6]])

@@ -156,7 +156,9 @@ def test_a_wrong_name_and_a_missing_checkout_are_one_line(monkeypatch, tmp_path)
 
 
 def test_tables_and_figures_of_no_file_and_of_one(study_folder, monkeypatch):
-    assert "ditune bench" in costs.comparisons([]) and costs.exponents([]) == costs.share_table([]) == ""
+    words = (ROOT / "notebooks/17_cost.ipynb").read_text()
+    empty = costs.of_runs(costs.runs([]), "c", "tab-cost-runs") + costs.comparisons([]) + costs.exponents([]) + costs.share_table([])
+    assert "ditune bench" in empty and set(re.findall(r"{numref}`(tab-[\w-]+)`", words)) <= set(re.findall(":name: (.*)", empty))
     costs.ratios([]), costs.scaling([])
     rows = [timing.row("step", "tokens/s", [1.0, 2.0], [2.0], "b", 3.0), *(timing.point("cost", "n", n, "s", [n**2.0]) for n in (1, 2, 4)), timing.check("accuracy", "", [0.5], [0.25], "fp32")]
     monkeypatch.setattr(generator, "measure", lambda quick: [*rows, {"share_of": "a step, tiny, by part", "part": "data", "unit": "share", "ours": 0.5}])
