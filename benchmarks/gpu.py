@@ -4,8 +4,9 @@ All that needs a GPU, in one command of under ten minutes, from the repository r
 
     python -m benchmarks.gpu [MINUTES]
 
-runs the tests that need a GPU, this benchmark and that of packs, and then trains the profile `paper`, the most telling
-numbers of rules first, until the minutes are over. The same command goes on from there.
+runs the tests that need a GPU, this benchmark and that of packs, and then trains the profile `paper` and copies its
+records to `results/`: the most telling numbers of rules first, then notebook by notebook until the minutes are over. The
+same command goes on from there.
 """
 
 import math
@@ -19,7 +20,8 @@ from pathlib import Path
 
 import torch
 
-from ditune import backends
+from ditune import backends, experiments
+from ditune.cli import FAILED, TIME_UP
 from ditune.specs import RunSpec
 from ditune.tasks import Alphabet, row_length
 from ditune.train import train_pack
@@ -97,14 +99,14 @@ def main(minutes: float = 9.5) -> int:
     """Tests, benchmarks and the profile `paper`, until the minutes are over; the worst exit code."""
     if not torch.cuda.is_available():
         print(NO_GPU)
-        return 1
+        return FAILED
     deadline = time.monotonic() + 60 * minutes
-    ditune, paper = [sys.executable, "-c", "from ditune.cli import main; main()"], ["compute", "02", "--profile", "paper", "--promote"]
+    ditune, paper = [sys.executable, "-c", "from ditune.cli import main; main()"], ["--profile", "paper", "--promote"]
     stages = [
         [sys.executable, "-m", "pytest", "-q", "-m", "gpu"],
         [*ditune, "bench", "gpu", "packs"],
-        [*ditune, *paper, "-p", "n_rules", FIRST, "-p", "n_seeds", "1"],
-        [*ditune, *paper],
+        [*ditune, "compute", "02", *paper, "-p", "n_rules", FIRST, "-p", "n_seeds", "1"],
+        *([*ditune, "compute", stem, *paper] for stem in sorted(experiments.SPECS)),
     ]
     codes = []
     for stage in stages:
@@ -114,7 +116,7 @@ def main(minutes: float = 9.5) -> int:
         limit_of_stage = ["--limit-minutes", f"{left:.2f}"] if "compute" in stage else []
         print("==", *stage[1:], *limit_of_stage, flush=True)
         codes.append(subprocess.run([*stage, *limit_of_stage], cwd=Path(__file__).resolve().parents[1]).returncode)
-    return max(codes)
+    return max(code for code in codes if code != TIME_UP)
 
 
 if __name__ == "__main__":
