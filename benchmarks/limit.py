@@ -63,7 +63,7 @@ KINDS = {
 }  # fmt: skip
 
 
-def kinds(pack, tokens: torch.Tensor, n_steps: int = 10) -> dict[str, float]:
+def kinds(pack, tokens: torch.Tensor, n_steps: int) -> dict[str, float]:
     """Shares of an eager step's time by kind of operation, from torch's profiler."""
     from torch.profiler import ProfilerActivity, profile
 

@@ -107,7 +107,7 @@ def where_time_goes(name: str, run: RunSpec, repetitions: int) -> list[dict]:
     whole = sum(by_part.values())
     shares = itertools.chain(
         (("part", part, value / whole) for part, value in by_part.items()),
-        (("kind of operation", kind, value) for kind, value in limit.kinds(pack, tokens).items()),
+        (("kind of operation", kind, value) for kind, value in limit.kinds(pack, tokens, repetitions).items()),
     )
     return [{"share_of": f"a step, {name}, by {by}", "part": part, "unit": "share", "ours": value} for by, part, value in shares]
 
