@@ -104,9 +104,10 @@ def comparison_table(content: dict, i: int) -> str:
     for row in bench.comparisons(content):
         of_ours, of_peer = (with_quartiles(row, side) for side in ("ours", "peer"))
         target = f"{row['target']:g}: {'reached' if bench.reached(row) == 'yes' else '**not reached**'}" if row["target"] else ""
-        rows.append([row["what"], row["peer_name"], row["unit"], of_ours, of_peer, f"**{bench.ratio(row)}**", target, row["repetitions"], row.get("note", "")])
-    caption = f"Ours against a peer: medians and, in brackets, quartiles. {machine_of(content)}"
-    return table(caption, f"tab-bench-{i}", ["what", "against", "unit", "ours", "peer", "ratio", "aimed at", "repetitions", "remarks"], rows)
+        against = f"{row['peer_name']}. *{row['note']}*" if row.get("note") else row["peer_name"]
+        rows.append([row["what"], against, f"{of_ours} {row['unit']}", of_peer, f"**{bench.ratio(row)}**", target])
+    caption = f"Ours against a peer: medians and, in brackets, quartiles and the number of repetitions. {machine_of(content)}"
+    return table(caption, f"tab-bench-{i}", ["what", "against, with remarks", "ours", "peer", "ratio", "aimed at"], rows)
 
 
 def checks(contents: list[dict]) -> str:
@@ -120,9 +121,9 @@ def checks(contents: list[dict]) -> str:
 
 
 def with_quartiles(row: dict, side: str) -> str:
-    """The median of a side and, in brackets, its quartiles."""
-    low, high = (bench.short(value) for value in row[f"{side}_spread"])
-    return f"{bench.short(row[side])} ({low} to {high})"
+    """The median of a side and, in brackets, its quartiles and repetitions."""
+    n, ends = len(row[f"{side}_all"]), "" if len(row[f"{side}_all"]) < 2 else " to ".join(map(bench.short, row[f"{side}_spread"])) + "; "
+    return f"{bench.short(row[side])} ({ends}{n})"
 
 
 def missed(contents: list[dict]) -> str:
