@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from ditune import claims
 from ditune.claims import LEDGER, NOT_REPRODUCED, PAPER_CURVE, REPRODUCED, RULES, UNDECIDED, judge
 from ditune.intervals import crossing, interval, threshold
+from ditune.records import columns
+from ditune.specs import RunSpec
 
-PAPER_SIZE = {"n_examples": 10**6, "x_len": 20, "y_len": 20, "z_len": 50, "n_layer": 6, "n_embd": 256}
-LAPTOP_SIZE = {"n_examples": 128_000, "x_len": 3, "y_len": 3, "z_len": 10, "n_layer": 3, "n_embd": 64}
+PAPER_SIZE = {name: value for name, value in columns(RunSpec()).items() if name not in ("n_rules", "seed")}
+LAPTOP_SIZE = PAPER_SIZE | {"n_examples": 128_000, "x_len": 3, "y_len": 3, "z_len": 10, "n_layer": 3, "n_embd": 64, "optimizer": "muon"}
 IDS = ["D1", "D2", "D3", "D4"]
 NOISE = (0.0, -0.01, 0.01, 0.02, -0.02)
 
@@ -25,7 +27,7 @@ def table(unseen: dict, seen=0.97, seeds: int = 3, size=PAPER_SIZE) -> pd.DataFr
             own = seen[n_rules] if isinstance(seen, dict) else seen
             for name, value in (("unseen", accuracy), ("seen", own)):
                 noisy = min(max(value + (NOISE[seed] if 0 < value < 1 else 0), 0), 1)
-                rows.append({"n_rules": n_rules, "seed": seed, "eval": name, "exact_match": noisy, "key": f"{n_rules}-{seed}"} | size)
+                rows.append({"n_rules": n_rules, "seed": seed, "eval": name, "exact_match": noisy, "key": f"{n_rules}-{seed}", "state": "fresh"} | size)
     return pd.DataFrame(rows)
 
 
@@ -44,10 +46,42 @@ def test_claims_that_name_numbers_are_undecided_below_the_papers_sizes():
     assert judge("D2", small).lacks[0] == "training examples 128,000 < 1,000,000"
 
 
-@pytest.mark.parametrize("name", PAPER_SIZE)
+@pytest.mark.parametrize("name", ["n_examples", "n_layer", "n_head", "n_embd", "train_n_steps"])
 def test_one_size_below_the_papers_is_enough_to_leave_them_open(name):
     smaller = table(PAPER_CURVE, size=PAPER_SIZE | {name: PAPER_SIZE[name] - 1})
-    assert len(judge("D2", smaller).lacks) == 1 and verdicts(smaller)[1] == UNDECIDED
+    assert len(judge("D2", smaller).lacks) == 1 and verdicts(smaller)[1:] == [UNDECIDED] * 3
+    larger = table(PAPER_CURVE, size=PAPER_SIZE | {name: PAPER_SIZE[name] * 2, "train_n_steps": PAPER_SIZE["train_n_steps"] * 2})
+    assert judge("D2", larger).lacks == []
+
+
+OTHERWISE = {"x_len": 40, "y_len": 10, "z_len": 100, "alphabet_size": 27, "position": "rotary", "optimizer": "muon", "no_op_share": 0.5, "occurrences": (1, 2), "tail_alpha": 0.5}
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+def test_another_task_position_or_optimiser_leaves_them_open(name):
+    frame = table(PAPER_CURVE)
+    frame[name] = [OTHERWISE[name]] * len(frame)
+    assert len(judge("D2", frame).lacks) == 1 and verdicts(frame)[1:] == [UNDECIDED] * 3
+
+
+def test_a_run_that_is_short_in_steps_is_undecided():
+    short = table(PAPER_CURVE, size=PAPER_SIZE | {"train_n_steps": 20_000})
+    assert verdicts(short) == [REPRODUCED, UNDECIDED, UNDECIDED, UNDECIDED]
+    assert judge("D2", short).lacks == ["passes over them 2.56 < 50"]
+
+
+def test_every_setting_that_a_scale_asks_for_is_a_column_of_the_table():
+    asked = [name for c in LEDGER.values() for name, _ in (*c.smallest_scale.at_least, *c.smallest_scale.equal)]
+    assert set(asked) - {"passes"} <= set(columns(RunSpec()))
+
+
+def test_a_verdict_names_runs_of_earlier_sources_and_missing_ones():
+    frame = table(PAPER_CURVE)
+    assert str(judge("D1", frame)) == REPRODUCED
+    frame.loc[frame["n_rules"] == 400, "state"] = "stale"
+    assert str(judge("D1", frame)) == f"{REPRODUCED} (earlier sources)"
+    frame.attrs["runs"] = 50
+    assert str(judge("D1", frame)) == f"{REPRODUCED} (earlier sources) (48 of 50 runs)"
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
@@ -93,6 +127,8 @@ def test_d1_needs_failure_with_few_rules_and_success_with_few_examples(unseen, s
         ({10: 0.0, 200: 0.3}, 0.97, NOT_REPRODUCED),
         ({10: 0.0, 200: 0.1}, 0.97, UNDECIDED),
         ({10: 0.0, 200: 0.02}, 0.5, UNDECIDED),
+        ({10: 0.0, 200: 0.0}, {10: 0.97, 200: 0.5}, UNDECIDED),  # what is not learnt at 200 rules says nothing of 200 rules
+        ({10: 0.0, 200: 0.3}, {10: 0.97, 200: 0.5}, NOT_REPRODUCED),
         ({10: 0.0, 200: 0.02, 300: 0.9}, 0.97, REPRODUCED),  # the statement is about fewer than 300
         ({300: 0.0, 1000: 0.9}, 0.97, UNDECIDED),
     ],
@@ -143,10 +179,11 @@ def test_d4_is_not_refuted_by_models_that_did_not_learn_their_own_rules():
 
 def test_a_verdict_carries_its_numbers():
     verdict = judge("D1", table(PAPER_CURVE))
-    few, many = verdict.finding.numbers.values()
-    assert (few["per_rule"], many["per_rule"]) == (100_000, 1) and many["unseen"].low >= claims.HIGH
-    place = judge("D4", table(PAPER_CURVE)).finding.numbers["threshold"]
+    assert "10 rules of 100,000 examples each: 0.00 [0.00, 0.00] on unseen rules" in verdict.text()
+    assert "1,000,000 rules of 1 example each: 0.99 [0.98, 1.00] on unseen rules" in verdict.text()
+    place = threshold(table(PAPER_CURVE))
     assert 400 < place.rules.low <= place.rules.mean <= place.rules.high < 500 and list(place.by_seed) == [0, 1, 2]
+    assert f"passes 0.5 at {place} rules" in judge("D4", table(PAPER_CURVE)).text()
 
 
 def test_every_claim_has_a_rule_and_an_id_is_entered_once():
