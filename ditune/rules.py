@@ -92,8 +92,9 @@ def make_rules(spec: TaskSpec, seed: int, number: torch.Tensor, unseen: bool = F
 
     The leading letters of a side come from a keyed permutation of all such prefixes, of which training owns the first
     half and test the other: no word of one is ever a word of the other. Rule r takes x prefix r mod n_x and a y prefix
-    that makes the pair new; so rules are distinct, and no two share x while there are enough words. (Both hold within a
-    family and k; two families meet only in words that belong to both, such as aaaa.)
+    that makes the pair new; so rules are distinct, and no two share x while there are enough words. All of this holds
+    within a family and k. Two families meet in words that belong to both, such as aaaa, which training and test can then
+    share; and uniform words beside other families are drawn once for each k, so that these draws can repeat a rule.
     """
     families = torch.tensor([FAMILIES.index(f) for f in spec.families], device=number.device)
     family = families[number % len(families)]

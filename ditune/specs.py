@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import sys
 import types
 import typing
 from dataclasses import dataclass, field
@@ -57,9 +58,11 @@ def convert(owner: str, name: str, kind, value):
         if len(kinds) == len(value):
             return tuple(convert(owner, name, k, v) for k, v in zip(kinds, value))
     elif dataclasses.is_dataclass(kind) and isinstance(value, (dict, kind)):
-        return value if isinstance(value, kind) else kind.of(**value)
+        return value if isinstance(value, kind) else kind.of(**{str(name): v for name, v in value.items()})
     elif kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        if abs(value) <= sys.float_info.max:
+            return float(value)
+        raise SpecError(f"{owner}.{name} = {value!r}; allowed: a finite number")
     elif kind in (int, str, bool) and type(value) is kind:
         return value
     wanted = "int or [low, high]" if kind == Range else str(getattr(kind, "__name__", kind)) if origin is None else str(kind)
@@ -133,7 +136,7 @@ class TaskSpec(Spec):
     n_rules: int = 1000
     """Number of distinct training rules I (of rule sets, where `rules_in_prompt` > 1)."""
     n_examples: int = 1_000_000
-    """Budget N = I x S: distinct training examples in all."""
+    """Budget N = I x S: training examples in all, each drawn afresh; where inputs are short, some coincide by chance."""
     alphabet_size: int = 26
     x_len: Range = (20, 20)
     y_len: Range = (20, 20)
@@ -145,9 +148,12 @@ class TaskSpec(Spec):
     replace_which: str | int = "first"
     """Which occurrence is rewritten: "first" (the Markov step), "last", "all", or k for the k-th."""
     families: tuple[str, ...] = ("uniform",)
-    """Families of words that both sides of a rule are drawn from: uniform, repeated, periodic, mirrored."""
+    """Families of words that both sides of a rule are drawn from: uniform, repeated, periodic, mirrored.
+
+    Training and test are set apart within a family and k; a word that belongs to two, such as aaaa, can be in both."""
     k: Range = (1, 1)
-    """Constrainedness of the restricted families: copies of the base word in a side."""
+    """Constrainedness of the restricted families: copies of the base word in a side. Uniform words have no k: where they
+    stand beside other families and k is a range, they get as many rules for each k, and a rule may then occur twice."""
     tail_alpha: float | None = None
     """Long tail: one weight a rule, U^(1/alpha), examples drawn in proportion. None: the same number for each rule."""
     rules_in_prompt: int = 1
@@ -158,6 +164,7 @@ class TaskSpec(Spec):
     def check(self):
         self.require(self.n_rules >= 1, "n_rules", "1 or more")
         self.require(self.n_examples >= self.n_rules, "n_examples", f"at least one a rule, so {self.n_rules} or more")
+        self.require(self.n_examples <= 1 << 31, "n_examples", "at most 2^31, the numbers that can be put in order")
         self.require(2 <= self.alphabet_size <= 200, "alphabet_size", "2 to 200")
         for name in ("x_len", "y_len", "z_len"):
             low, high = getattr(self, name)
@@ -171,7 +178,10 @@ class TaskSpec(Spec):
         for family in self.families:
             if family not in FAMILIES:
                 raise unknown("TaskSpec family", family, FAMILIES)
-        self.require(len(self.families) > 0, "families", ", ".join(FAMILIES))
+        different = len(set(self.families)) == len(self.families)
+        self.require(len(self.families) > 0 and different, "families", f"one or more of {', '.join(FAMILIES)}, each once")
+        plain_words = self.families == ("uniform",)
+        self.require(not plain_words or self.k == (1, 1), "k", "1, where all words are uniform: k is for the other families")
         shortest = min(self.x_len[0], self.y_len[0])
         self.require(1 <= self.k[0] <= self.k[1] <= shortest, "k", f"1 to {shortest}, the shortest side")
         self.require(self.tail_alpha is None or self.tail_alpha > 0, "tail_alpha", "None or a number > 0")
@@ -202,7 +212,7 @@ class TaskSpec(Spec):
         return len(self.families) * (self.k[1] - self.k[0] + 1)
 
     def n_pairs(self, unseen: bool) -> int:
-        """Rules (rule sets) that training, or the test of unseen rules, can draw without a repetition."""
+        """Rules (rule sets) that training, or the test of unseen rules, can draw without a repetition within a group."""
         k = 1 if self.families == ("uniform",) else self.k[1]
         pairs = self.n_words(self.x_len, k)[unseen] * self.n_words(self.y_len, k)[unseen]
         return pairs * self.n_groups // self.rules_in_prompt
@@ -221,6 +231,7 @@ class ModelSpec(Spec):
     def check(self):
         self.require(1 <= self.n_layer <= 64, "n_layer", "1 to 64")
         self.require(self.n_head >= 1, "n_head", "1 or more")
+        self.require(self.n_embd <= 1 << 14, "n_embd", "at most 16384")
         self.require(self.n_embd >= 1 and self.n_embd % self.n_head == 0, "n_embd", f"a multiple of n_head = {self.n_head}")
         if self.position not in POSITIONS:
             raise unknown("ModelSpec position", self.position, POSITIONS)
@@ -253,8 +264,8 @@ class TrainSpec(Spec):
     """Points of the learning curve, the last step included."""
 
     def check(self):
-        for name in ("n_steps", "batch_size", "n_evals"):
-            self.require(getattr(self, name) >= 1, name, "1 or more")
+        for name, most in (("n_steps", 10**8), ("batch_size", 10**5), ("n_evals", 10**4)):
+            self.require(1 <= getattr(self, name) <= most, name, f"1 to {most}")
         if self.optimizer not in OPTIMIZERS:
             raise unknown("TrainSpec optimizer", self.optimizer, OPTIMIZERS)
         for name in ("lr", "muon_lr", "clip"):
@@ -265,18 +276,20 @@ class TrainSpec(Spec):
 
 @dataclass(frozen=True)
 class EvalSpec(Spec):
-    """A set of examples that no training saw, of rules that it saw or not."""
+    """A set of test examples, drawn afresh, of rules that training saw or not."""
 
     name: str = "unseen"
     """The name of the set in the record."""
     rules: str = "unseen"
-    """"seen": new inputs of training rules; "unseen": rules of which neither side occurs in training."""
+    """"seen": new draws of inputs for training rules, which by chance can be training inputs where those are short;
+    "unseen": rules whose x is no training rule's x and whose y is no training rule's y."""
     n_examples: int = 100_000
     task: TaskSpec | None = None
-    """The task that the examples are drawn from where it is not the one trained on."""
+    """The task that the examples are drawn from where it is not the one trained on. It may change inputs and answers at
+    will; what `RunSpec.check` allows of its rules is what keeps "seen" and "unseen" true."""
 
     def check(self):
-        self.require(self.n_examples >= 1, "n_examples", "1 or more")
+        self.require(1 <= self.n_examples <= 10**7, "n_examples", f"1 to {10**7}")
         if self.rules not in RULES:
             raise unknown("EvalSpec rules", self.rules, RULES)
 
@@ -293,9 +306,40 @@ class RunSpec(Spec):
     """Feeds the named random streams: rules, inputs, order, initialisation."""
 
     def check(self):
-        self.require(self.seed >= 0, "seed", "0 or more")
+        self.require(0 <= self.seed < 1 << 63, "seed", "0 or more, below 2^63")
         names = [e.name for e in self.evals]
         self.require(len(names) > 0 and len(set(names)) == len(names), "evals", "one or more sets with different names")
         for e in self.evals:
             same = e.task is None or e.task.alphabet_size == self.task.alphabet_size
             self.require(same, "evals", f"sets over the alphabet of {self.task.alphabet_size} letters that is trained on")
+            if e.task and e.rules == "seen":
+                for name in DECIDE_RULES:
+                    equal = getattr(e.task, name) == getattr(self.task, name)
+                    self.require(equal, "evals", f"sets of seen rules with the {name} that is trained on")
+            if e.task and e.rules == "unseen":
+                for side in ("x_len", "y_len"):
+                    words = f"sets of unseen rules with the {side}, families and k that are trained on, with no length in common, or with long words"
+                    self.require(not may_coincide(self.task, e.task, side), "evals", words)
+
+
+DECIDE_RULES = ("n_rules", "x_len", "y_len", "families", "k", "tail_alpha", "rules_in_prompt")
+"""The fields of a task that decide, with the alphabet and the seed, which rules training sees."""
+
+
+def may_coincide(trained: TaskSpec, tested: TaskSpec, side: str) -> bool:
+    """Whether a side (x_len or y_len) of unseen rules of one task can be that of a training rule of another.
+
+    No, if no length is in common, or if families, k and the beginnings that tell training from test are the same (which
+    keeps words apart within a family and k, as in training's own task). No also, if a test word is one of the training
+    words in less than one of 1,000 cases: of words with m free letters there are alphabet^m / 2 on each side, so one
+    training word is met with a chance of 2 / alphabet^m, where m is that of the task whose words are freer.
+    """
+    sides = [(task, getattr(task, side)) for task in (trained, tested)]
+    (low, high), (low_tested, high_tested) = (lengths for _, lengths in sides)
+    beginnings = [[task.prefix_len(n, k) for k in range(task.k[0], task.k[1] + 1)] for task, n in sides]
+    if high < low_tested or high_tested < low:
+        return False
+    if (trained.families, trained.k, beginnings[0]) == (tested.families, tested.k, beginnings[1]):
+        return False
+    free = max(-(-n[0] // task.k[1]) for task, n in sides)
+    return 2 * trained.n_rules * trained.rules_in_prompt * 1000 > trained.alphabet_size**free

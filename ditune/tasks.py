@@ -304,8 +304,8 @@ def prompt_length(spec: TaskSpec) -> int:
 
 
 def training_examples(spec: TaskSpec, seed: int, number: torch.Tensor, copy: bool = False) -> Examples:
-    """Training examples by number, (B,) int64: 0 .. n_examples - 1 are the budget; later numbers are new inputs of the
-    same rules, which no training sees."""
+    """Training examples by number, (B,) int64: 0 .. n_examples - 1 are the budget; later numbers are inputs drawn afresh
+    for the same rules, of which some are training's by chance where inputs are short."""
     table = rule_table(spec, seed, number.device) if spec.n_rules * spec.rules_in_prompt <= FEW_RULES else None
     return generate(spec, seed, rule_of_example(spec, seed, number), number, copy=copy, table=table)
 

@@ -235,6 +235,17 @@ def test_each_rule_gets_its_share_of_the_budget():
     assert counts.tolist() == [125] * 8
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_no_ops_have_their_share_and_occurrences_are_evenly_drawn_among_the_others(share):
+    n = 20_000
+    spec = TaskSpec.of(n_rules=1000, x_len=3, y_len=3, z_len=30, occurrences=(1, 2, 4), no_op_share=share)
+    drawn = training_examples(spec, 0, torch.arange(n)).slices
+    rest = drawn["occurrences"][~drawn["no_op"]]
+    assert abs(float(drawn["no_op"].double().mean()) - share) < 4 * (share * (1 - share) / n) ** 0.5
+    for number in spec.occurrences:
+        assert abs(float((rest == number).double().mean()) - 1 / 3) < 4 * (2 / 9 / len(rest)) ** 0.5
+
+
 @pytest.mark.parametrize("alpha, expected", [(0.5, 982), (0.2, 830), (0.1, 620), (0.07, 506), (0.03, 277)])
 def test_the_long_tail_leaves_as_many_of_1000_rules_as_the_power_law_does(alpha, expected):
     """The reference draws weights with numpy and a million examples in proportion; `expected` came from it."""

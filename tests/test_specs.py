@@ -1,0 +1,87 @@
+"""Specs: what is impossible is refused in one line, and "seen" and "unseen" rules are what they say, in other tasks too."""
+
+import pytest
+import torch
+
+from ditune.rules import make_rules
+from ditune.specs import EvalSpec, ModelSpec, RunSpec, SpecError, TaskSpec, TrainSpec, may_coincide
+
+WORDS = {"alphabet_size": 6, "x_len": 3, "y_len": 3, "z_len": 8, "n_rules": 100}
+
+
+def words(spec: TaskSpec, side: str, unseen: bool) -> set[bytes]:
+    """Many words of a side of training rules, or of unseen ones."""
+    drawn = getattr(make_rules(spec, 0, torch.arange(3000), unseen), side)
+    return {bytes(row[:n].tolist()) for row, n in zip(drawn.letters, drawn.length)}
+
+
+@pytest.mark.parametrize(
+    "spec, values, message",
+    [
+        (TaskSpec, {"n_examples": 10**13}, "at most 2^31"),
+        (TaskSpec, {"tail_alpha": float("inf")}, "tail_alpha = inf"),
+        (TaskSpec, {"k": 2}, "k = (2, 2); allowed: 1, where all words are uniform"),
+        (TaskSpec, {"families": ["mirrored", "mirrored"]}, "each once"),
+        (ModelSpec, {"n_embd": 10**12}, "at most 16384"),
+        (TrainSpec, {"n_steps": 10**20}, "n_steps = 100000000000000000000; allowed: 1 to 100000000"),
+        (TrainSpec, {"batch_size": 10**12}, "batch_size"),
+        (TrainSpec, {"n_evals": 10**9}, "n_evals"),
+        (TrainSpec, {"lr": float("inf")}, "lr = inf; allowed: a finite number"),
+        (TrainSpec, {"muon_lr": float("nan")}, "muon_lr = nan; allowed: a finite number"),
+        (TrainSpec, {"clip": 10**400}, "allowed: a finite number"),
+        (EvalSpec, {"n_examples": 10**21}, "1 to 10000000"),
+        (RunSpec, {"seed": -1}, "seed = -1"),
+        (RunSpec, {"seed": 1 << 63}, "below 2^63"),
+        (RunSpec, {"task": {1: 2}}, "unknown TaskSpec field '1'"),
+    ],
+)
+def test_what_is_impossible_is_refused_in_one_line(spec, values, message):
+    with pytest.raises(SpecError) as error:
+        spec.of(**values)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "change, apart",
+    [
+        ({"z_len": 12, "no_op_share": 0.5, "occurrences": [1, 2]}, True),
+        ({"n_rules": 10}, True),
+        ({"x_len": 4}, True),
+        ({"x_len": [3, 5]}, True),
+        ({"x_len": [2, 3]}, False),
+        ({"families": ["mirrored"], "k": 2}, False),
+        ({"families": ["uniform", "mirrored"]}, False),
+    ],
+)
+def test_unseen_rules_of_another_task_are_refused_where_they_may_be_training_rules(change, apart):
+    trained, tested = TaskSpec.of(**WORDS), TaskSpec.of(**WORDS | change)
+    assert may_coincide(trained, tested, "x_len") is not apart
+    if apart:
+        assert not words(trained, "x", False) & words(tested, "x", True)
+        RunSpec(task=trained, evals=(EvalSpec(task=tested),))
+    else:
+        with pytest.raises(SpecError, match="sets of unseen rules with the x_len"):
+            RunSpec(task=trained, evals=(EvalSpec(task=tested),))
+
+
+def test_words_that_are_refused_do_coincide():
+    for change in ({"x_len": [2, 3]}, {"families": ["repeated"], "k": 2}):
+        assert words(TaskSpec.of(**WORDS), "x", False) & words(TaskSpec.of(**WORDS | change), "x", True)
+
+
+def test_long_words_of_other_families_may_be_tested_whatever_was_trained_on():
+    uniform = TaskSpec()
+    restricted = uniform.replace(families=("repeated", "mirrored"), k=(2, 5))
+    for trained, tested in ((uniform, restricted), (restricted, uniform)):
+        assert RunSpec(task=trained, evals=(EvalSpec(task=tested),)).evals[0].task == tested
+    short = {"x_len": 6, "y_len": 6, "families": ["mirrored"], "k": 3}
+    assert not may_coincide(uniform.replace(n_rules=1000, x_len=6, y_len=6), TaskSpec.of(**short), "x_len")
+    assert may_coincide(uniform.replace(n_rules=1_000_000, x_len=6, y_len=6), TaskSpec.of(**short), "x_len")
+
+
+@pytest.mark.parametrize("change", [{"n_rules": 50}, {"y_len": 4}, {"families": ["mirrored"]}, {"tail_alpha": 0.5}, {"rules_in_prompt": 2}])
+def test_seen_rules_of_another_task_are_those_of_training(change):
+    trained = TaskSpec.of(**WORDS)
+    assert RunSpec(task=trained, evals=(EvalSpec(rules="seen", task=trained.replace(z_len=12)),))
+    with pytest.raises(SpecError, match=f"sets of seen rules with the {next(iter(change))} that is trained on"):
+        RunSpec(task=trained, evals=(EvalSpec(rules="seen", task=trained.replace(**change)),))
