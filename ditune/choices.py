@@ -37,7 +37,7 @@ COMMON = "a common value"
 
 SETTINGS = (
     Setting("task", "n_rules", "rules I", "10 to 1,000,000, 16 values", "read off", "what is varied", "what is varied; the values that show the change"),
-    Setting("task", "n_examples", "training examples N = I × S", "1,000,000", "text", "as in the paper", "fewer, so that the few steps of a CPU run pass them more than once"),
+    Setting("task", "n_examples", "training examples N = I × S", "1,000,000", "text", "as in the paper", "fewer, as a CPU has time for few steps"),
     Setting("task", "alphabet_size", "letters", "26", "inferred", "the paper's appendix names lower-case Latin letters", NOT_ASKED),
     Setting("task", "x_len", "length of x", "20", "text", "as in the paper", SHORT),
     Setting("task", "y_len", "length of y", "20", "inferred", "as long as x, so that the answer has the length of the input", SHORT),
@@ -51,13 +51,13 @@ SETTINGS = (
     Setting("task", "rules_in_prompt", "rules in the prompt", "1", "text", ONLY, NOT_ASKED, always=False),
     Setting("task", "n_steps", "rewriting steps", "1", "text", ONLY, NOT_ASKED, always=False),
     Setting("model", "n_layer", "layers", "6", "text", "as in the paper", SMALL),
-    Setting("model", "n_head", "heads", "4", "text", "as in the paper", SMALL),
+    Setting("model", "n_head", "heads", "4", "text", "as in the paper", "in a narrower model fewer heads are wider ones"),
     Setting("model", "n_embd", "width", "256", "text", "as in the paper", SMALL),
     Setting("model", "position", "positions", "learned", "inferred", "GPT-2's", "an option of this study, not GPT-2's"),
     Setting("train", "n_steps", "steps (passes over the data)", "50 passes", "text", "as many as 50 passes need at this batch", "as many as the time allows"),
     Setting("train", "batch_size", "batch", "", "not stated", COMMON, "chosen by trial"),
-    Setting("train", "optimizer", "optimiser", "AdamW", "text", "as in the paper", "Muon for the matrices needs fewer steps; AdamW for the rest"),
-    Setting("train", "lr", "peak rate of AdamW", "0.001", "text", "as in the paper", "chosen by trial for so few steps"),
+    Setting("train", "optimizer", "optimiser", "AdamW", "text", "as in the paper", "Muon for the matrices, expected to need fewer steps (not tested in this edition); AdamW for the rest"),
+    Setting("train", "lr", "peak rate of AdamW", "0.001", "text", "as in the paper", "chosen by trial, for few steps"),
     Setting("train", "muon_lr", "peak rate of Muon", "", "not stated", "chosen by trial", "chosen by trial", always=False),
     Setting("train", "warmup_share", "share of rising rate", "", "not stated", "linear to 0 afterwards, which the paper states", "chosen by trial"),
     Setting("train", "weight_decay", "weight decay", "", "not stated", COMMON, "chosen by trial"),
@@ -93,16 +93,29 @@ def values_of(specs: list[RunSpec], setting: Setting) -> list:
     return list(dict.fromkeys(getattr(getattr(spec, setting.part), setting.field) for spec in specs))
 
 
-def row(specs: list[RunSpec], setting: Setting) -> list[str] | None:
-    """Setting, paper, label, ours (bold where it is not the default), why; None where there is nothing to say."""
-    values, default = values_of(specs, setting), getattr(getattr(PAPER, setting.part), setting.field)
-    same = values == [default]
+def row(tables: dict[str, list[RunSpec]], setting: Setting) -> list[str] | None:
+    """Setting, paper, label, the value in each set of runs (bold where it is not the default), why; None where there is
+    nothing to say."""
+    default = getattr(getattr(PAPER, setting.part), setting.field)
+    same = all(values_of(specs, setting) == [default] for specs in tables.values())
     if same and not setting.always:
         return None
-    ours = f"{shown(min(values))} to {shown(max(values))}, {len(values)} values" if len(values) > 1 else shown(values[0])
+    ours = [marked(cell(specs, setting), values_of(specs, setting) != [default]) for specs in tables.values()]
+    return [setting.name, setting.paper or "–", setting.label, *ours, setting.why if same else setting.otherwise]
+
+
+def cell(specs: list[RunSpec], setting: Setting) -> str:
+    """The values of a setting in a set of runs; beside steps, how often they pass over the examples."""
+    values = values_of(specs, setting)
+    text = f"{shown(min(values))} to {shown(max(values))}, {len(values)} values" if len(values) > 1 else shown(values[0])
     if (setting.part, setting.field) == ("train", "n_steps"):
-        ours += f" ({', '.join(dict.fromkeys(f'{epochs(spec):.1f}' for spec in specs))} passes)"
-    return [setting.name, setting.paper or "–", setting.label, ours if same else f"**{ours}**", setting.why if same else setting.otherwise]
+        text += f" ({', '.join(dict.fromkeys(f'{epochs(spec):.1f}' for spec in specs))} passes)"
+    return text
+
+
+def marked(text: str, differs: bool) -> str:
+    """The text, bold where it differs from the paper's."""
+    return f"**{text}**" if differs else text
 
 
 def epochs(spec: RunSpec) -> float:
@@ -110,15 +123,32 @@ def epochs(spec: RunSpec) -> float:
     return spec.train.n_steps * spec.train.batch_size / spec.task.n_examples
 
 
-def rows(specs: list[RunSpec]) -> list[list[str]]:
-    """The table of the paper's settings and ours; columns as in `HEADER`."""
-    out = [found for setting in SETTINGS if (found := row(specs, setting))]
+def rows(tables: dict[str, list[RunSpec]]) -> list[list[str]]:
+    """The paper's settings and those of one or more sets of runs, {"profile laptop": specs}; columns as in `header`."""
+    out = [found for setting in SETTINGS if (found := row(tables, setting))]
     test, seeds = EVALUATION
-    n_test, n_seeds = specs[0].evals[0].n_examples, len({spec.seed for spec in specs})
-    same = n_test == PAPER.evals[0].n_examples
-    out.append([test.name, test.paper, test.label, shown(n_test) if same else f"**{shown(n_test)}**", test.why if same else test.otherwise])
-    out.append([seeds.name, "–", seeds.label, str(n_seeds), seeds.why])
+    n_tests = [specs[0].evals[0].n_examples for specs in tables.values()]
+    differ = [n != PAPER.evals[0].n_examples for n in n_tests]
+    out.append([test.name, test.paper, test.label, *map(marked, map(shown, n_tests), differ), test.otherwise if any(differ) else test.why])
+    out.append([seeds.name, "–", seeds.label, *(str(len({spec.seed for spec in specs})) for specs in tables.values()), seeds.why])
     return out
 
 
-HEADER = ["setting", "paper", "label", "this run", "why"]
+def header(tables: dict[str, list[RunSpec]]) -> list[str]:
+    """The columns of `rows`."""
+    return ["setting", "paper", "label", *tables, "why"]
+
+
+def differing(tables: dict[str, list[RunSpec]]) -> list[str]:
+    """The settings in which sets of runs differ from one another, but for the numbers of rules, with their values.
+
+    >>> from .specs import TaskSpec, TrainSpec
+    >>> differing({"a": [RunSpec()], "b": [RunSpec(TaskSpec(n_rules=10), train=TrainSpec(n_steps=500))]})
+    ['steps (passes over the data): 390,625 (50.0 passes) and 500 (0.1 passes)']
+    """
+    out = []
+    for setting in SETTINGS:
+        cells = [cell(specs, setting) for specs in tables.values()]
+        if len(set(cells)) > 1 and setting.field not in ("n_rules", "n_evals"):
+            out.append(f"{setting.name}: {' and '.join(cells)}")
+    return out

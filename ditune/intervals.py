@@ -56,6 +56,16 @@ def crossing(n_rules, accuracy, level: float) -> float | None:
     return None
 
 
+def differences(first, second) -> dict[int, Interval]:
+    """By number of rules, how much higher the accuracy on unseen rules is in the second table: mean over the seeds of both.
+
+    A seed draws the same rules, inputs and initial weights in both tables where their specs agree in these.
+    """
+    by_run = [frame[frame["eval"] == "unseen"].set_index(["n_rules", "seed"])["exact_match"] for frame in (first, second)]
+    change = (by_run[1] - by_run[0]).dropna()  # of the runs that both have
+    return {int(n): interval(values) for n, values in change.groupby("n_rules")}
+
+
 @dataclass(frozen=True)
 class Threshold:
     """The number of rules at which the accuracy on unseen rules passes a level: per seed, and the geometric mean."""

@@ -12,11 +12,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import FuncFormatter
 
-from .claims import PAPER_CURVE
-from .intervals import interval
+from .choices import shown
+from .claims import PAPER_CURVE, sentence
+from .intervals import differences, interval, threshold
 
 # Okabe and Ito's palette.
-BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
 QUIET = "#757575"
 """What is not ours or not the point: the paper's curve, chance, notes. Contrast 4.6 on white."""
 UNSEEN = {"color": BLUE, "marker": "o", "linestyle": "-"}
@@ -119,7 +120,7 @@ def accuracy_axes(ax, title: str = ""):
 
 def rules_panel(ax, frame, title: str, chance: float):
     """Accuracy on unseen and on seen rules against the number of rules, with the paper's curve and chance."""
-    paper = ax.plot(PAPER_CURVE.keys(), PAPER_CURVE.values(), label="paper, unseen rules\n(read off ±0.005)", **PAPER)
+    ax.plot(PAPER_CURVE.keys(), PAPER_CURVE.values(), label="paper, unseen rules\n(read off ±0.005)", **PAPER)
     ax.axhline(chance, color=QUIET, linewidth=0.8, zorder=1)
     ax.annotate("chance", (1, chance), (0, 3), xycoords=("axes fraction", "data"), textcoords="offset points", ha="right", fontsize=9, color=QUIET)
     for name, label, style in (("seen", "seen rules", SEEN), ("unseen", "unseen rules", UNSEEN)):
@@ -128,15 +129,14 @@ def rules_panel(ax, frame, title: str, chance: float):
     accuracy_axes(ax, title)
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(FuncFormatter(number))
-    return paper
 
 
 def accuracy_by_rules(frames: dict, chance: float = 0.0):
     """One panel a table, {"profile laptop": table}, one above the other on the same axis."""
     frames = {name: frame for name, frame in frames.items() if len(frame)}
-    figure, axes = plt.subplots(len(frames), 1, figsize=(WIDTH, PANEL * len(frames) + 1.0), sharex=True, squeeze=False)
+    figure, axes = plt.subplots(len(frames), 1, figsize=(WIDTH, (PANEL + 0.2) * len(frames) + 1.0), sharex=True, squeeze=False)
     for ax, (name, frame) in zip(axes[:, 0], frames.items()):
-        rules_panel(ax, frame, f"{name[:1].upper()}{name[1:]}: {sizes(frame)}", chance)
+        rules_panel(ax, frame, f"{sentence([name])}: {training(frame)}\n{sizes(frame)}", chance)
     axes[-1, 0].set_xlabel("number of training rules I (logarithmic)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     order = [labels.index(name) for name in ("unseen rules", "seen rules")] + [0]
@@ -149,6 +149,12 @@ def sizes(frame) -> str:
     """The size of the task and the model in a few signs: N, |x|, |z|, layers x width."""
     row = frame.iloc[0]
     return f"N = {number(row['n_examples'])}, |x| = {row['x_len']}, |z| = {row['z_len']}, {row['n_layer']} × {row['n_embd']}"
+
+
+def training(frame) -> str:
+    """Steps and optimiser, as in "450 steps of Muon"."""
+    row = frame.iloc[0]
+    return f"{row['train_n_steps']:,} steps of {shown(row['optimizer'])}"
 
 
 # ---- learning curves -------------------------------------------------------------------------------------------------
@@ -195,12 +201,12 @@ def parts_of(text: str) -> list[str]:
     return kinds
 
 
-def token_rows(texts: list[str], per_line: int = 32):
+def token_rows(texts: list[str], note: str, per_line: int = 32):
     """Examples as rows of squares, a square a token, coloured by the part of the example; long rows are wrapped."""
     lines = [(i, start) for i, text in enumerate(texts) for start in range(0, len(text), per_line)]
     wide = min(per_line, max(map(len, texts)))
     height = (len(lines) + 0.5 * (len(texts) - 1)) * WIDTH / (wide + 0.4)
-    figure, ax = plt.subplots(figsize=(WIDTH, height + 0.45))
+    figure, ax = plt.subplots(figsize=(WIDTH, height + 0.7))
     y = 0.0
     for i, start in lines:
         y -= 1.5 if start == 0 and i else 1.0
@@ -211,6 +217,7 @@ def token_rows(texts: list[str], per_line: int = 32):
     ax.axis("off")
     handles = [plt.Rectangle((0, 0), 1, 1, facecolor=c, edgecolor="#bbbbbb") for c, _ in PARTS.values()]
     figure.legend(handles, [name for _, name in PARTS.values()], loc="outside upper left", ncols=5, handlelength=0.9, columnspacing=0.9, handletextpad=0.4)
+    sign(figure, [note])
     return figure
 
 
@@ -264,13 +271,40 @@ def results_table(frame, caption: str, name: str) -> str:
     return table(caption, name, ["rules I", "examples of each", "unseen rules", "by seed", "seen rules"], rows)
 
 
+def change_table(tables: dict, caption: str, name: str) -> str:
+    """Accuracy on unseen rules in two tables of runs, for the numbers of rules that both have, and by how much it differs."""
+    rows = []
+    for n, change in differences(*tables.values()).items():
+        unseen = [frame[(frame["eval"] == "unseen") & (frame["n_rules"] == n)]["exact_match"] for frame in tables.values()]
+        rows.append([f"{n:,}", *map(interval, unseen), change, change.n])
+    header = ["rules I", *(f"{runs}, {training(frame)}" for runs, frame in tables.items()), "difference", "seeds of both"]
+    return table(caption, name, header, rows)
+
+
+def change_in_words(tables: dict, differing: list[str]) -> str:
+    """What the comparison of two tables of runs says, with their differences in settings; of one table, that it is alone."""
+    if len(tables) < 2:
+        return "Only one set of runs is shown here, so nothing is said of another training."
+    (name, first), (other, second) = tables.items()
+    found = differences(first, second)
+    text = f"The runs of {name} and of {other} differ in {'; '.join(differing) or 'no setting but the numbers of rules, seeds and test examples'}."
+    if not found:
+        return f"{text} They have no number of rules and seed in common."
+    n = max(found, key=lambda n: abs(found[n].mean))
+    low, high = (f[(f["eval"] == "unseen") & (f["n_rules"] == n)].groupby("seed")["exact_match"].mean() for f in (first, second))
+    both = low.index.intersection(high.index)
+    text += f" On unseen rules they differ most at {n:,} rules: {low[both].mean():.2f} and {high[both].mean():.2f}, a difference of {found[n]} over {len(both)} seeds that both have."
+    places = [f"at {place} rules in {runs}" if (place := threshold(f)) else f"not in every seed in {runs}" for runs, f in tables.items()]
+    return f"{text} The accuracy passes one half {' and '.join(places)}."
+
+
 def verdict_table(verdicts: dict, caption: str, name: str) -> str:
     """The verdicts on one or more tables of runs, {"profile laptop": [Verdict]}: a row for each claim and table."""
     rows = []
     for same_claim in zip(*verdicts.values()):
         for runs, v in zip(verdicts, same_claim):
             first = [v.claim.id, v.claim.statement] if v is same_claim[0] else ["", ""]
-            rows.append([*first, runs, f"**{v.verdict}**", v.text()])
+            rows.append([*first, runs, f"**{v}**", v.text()])
     return table(caption, name, ["", "statement", "runs", "verdict", "what was found"], rows)
 
 

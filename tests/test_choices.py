@@ -33,16 +33,30 @@ def test_the_defaults_are_the_papers_where_it_states_a_number():
 
 
 def test_only_what_differs_is_bold():
-    assert not any("**" in row[3] for row in choices.rows(specs()))
-    changed = choices.rows(specs(task={"x_len": 5}, train={"optimizer": "muon", "muon_lr": 0.02}, n_test=500))
+    assert not any("**" in row[3] for row in choices.rows({"runs": specs()}))
+    changed = choices.rows({"runs": specs(task={"x_len": 5}, train={"optimizer": "muon", "muon_lr": 0.02}, n_test=500)})
     assert [row[0] for row in changed if "**" in row[3]] == ["length of x", "optimiser", "peak rate of Muon", "examples of each test"]
 
 
 def test_several_values_are_shown_as_a_range():
-    found = {row[0]: row[3] for row in choices.rows(specs(n_rules=(10, 300, 20)))}
+    found = {row[0]: row[3] for row in choices.rows({"runs": specs(n_rules=(10, 300, 20))})}
     assert found["rules I"] == "**10 to 300, 3 values**" and found["seeds"] == "2"
 
 
 def test_passes_over_the_data_are_steps_times_batch_over_examples():
-    found = {row[0]: row[3] for row in choices.rows(specs(task={"n_examples": 128_000}, train={"n_steps": 500}))}
+    found = {row[0]: row[3] for row in choices.rows({"runs": specs(task={"n_examples": 128_000}, train={"n_steps": 500})})}
     assert found["steps (passes over the data)"] == "**500 (0.5 passes)**"
+
+
+def test_two_sets_of_runs_stand_side_by_side():
+    tables = {"small": specs(task={"x_len": 5}, train={"n_steps": 500}), "large": specs(n_rules=(10, 20))}
+    found = {row[0]: row[3:] for row in choices.rows(tables)}
+    assert {len(row) for row in choices.rows(tables)} == {len(choices.header(tables))} and choices.header(tables)[3:5] == ["small", "large"]
+    assert found["length of x"][:2] == ["**5**", "20"] and found["rules I"][:2] == ["1,000", "**10 to 20, 2 values**"]
+    assert found["steps (passes over the data)"][:2] == ["**500 (0.1 passes)**", "390,625 (50.0 passes)"]
+
+
+def test_what_two_sets_of_runs_differ_in_is_listed_but_for_the_numbers_of_rules():
+    tables = {"small": specs(task={"x_len": 5}), "large": specs(n_rules=(10, 20))}
+    assert choices.differing(tables) == ["length of x: 5 and 20"]
+    assert choices.differing({"small": specs(), "large": specs(n_rules=(10, 20), n_test=5)}) == []

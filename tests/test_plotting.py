@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 from test_claims import LAPTOP_SIZE, PAPER_SIZE, table  # noqa: E402
 
 from ditune import claims, plotting  # noqa: E402
+from ditune.intervals import threshold  # noqa: E402
 
 UNSEEN = {100: 0.0, 300: 0.1, 1000: 0.8, 10_000: 0.95}
 
@@ -24,7 +25,7 @@ def style():
 
 
 def runs(state="fresh", size=LAPTOP_SIZE, **more) -> pd.DataFrame:
-    return table(UNSEEN, size=size).assign(state=state, device="cpu", commit="1a2b3c4d5", **more)
+    return table(UNSEEN, size=size).assign(state=state, device="a CPU", commit="1a2b3c4d5", **more)
 
 
 def curves() -> pd.DataFrame:
@@ -70,17 +71,24 @@ def test_each_profile_with_records_has_a_panel_and_a_line_on_its_origin():
     assert "workstation" not in texts(figure) and "N = 1M" in texts(figure) and "N = 128k" in texts(figure)
 
 
+def test_each_panel_says_how_its_models_were_trained():
+    figure = plotting.accuracy_by_rules({"profile laptop": runs(), "profile workstation": runs(train_n_steps=900)})
+    assert [ax.get_title(loc="left").split("\n")[0] for ax in figure.axes] == ["Profile laptop: 390,625 steps of Muon", "Profile workstation: 900 steps of Muon"]
+    width = figure.get_size_inches()[0] * figure.dpi
+    assert all(ax.title.get_window_extent().width < width for ax in figure.axes)
+
+
 def test_numbers_of_rules_are_on_a_logarithmic_axis_with_its_name():
     (ax,) = plotting.accuracy_by_rules({"profile laptop": runs()}).axes
     assert ax.get_xscale() == "log" and "number of training rules" in ax.get_xlabel() and "exact match" in ax.get_ylabel()
 
 
 def test_a_single_seed_is_drawn_without_an_interval():
-    svg(plotting.accuracy_by_rules({"profile laptop": table(UNSEEN, seeds=1).assign(state="fresh", device="cpu", commit="")}))
+    svg(plotting.accuracy_by_rules({"profile laptop": table(UNSEEN, seeds=1).assign(device="a CPU", commit="")}))
 
 
 def test_the_origin_names_profile_seeds_machine_and_commit():
-    assert plotting.made_by(runs(), "profile laptop") == "profile laptop · 3 seeds · cpu · 1a2b3c4d5"
+    assert plotting.made_by(runs(), "profile laptop") == "profile laptop · 3 seeds · a CPU · 1a2b3c4d5"
 
 
 def test_the_origin_marks_runs_of_earlier_sources_and_missing_ones():
@@ -99,10 +107,10 @@ def test_learning_curves_have_a_mean_and_a_line_a_seed_for_each_number_of_rules(
 
 @pytest.mark.parametrize("rows", [["abc>xyz|qwabcertyu=qwxyzertyu."], ["ab>c|zab=zc.", "ab>c|zzz=zzz.__"], ["a" * 20 + ">" + "b" * 20 + "|" + "c" * 50 + "=" + "c" * 50 + "."]])
 def test_a_row_of_tokens_has_a_square_for_each_token(rows):
-    figure = plotting.token_rows(rows)
+    figure = plotting.token_rows(rows, "profile laptop")
     letters = [row.rstrip("_") for row in rows]
     assert len(figure.axes[0].patches) == sum(map(len, letters))
-    assert "".join(t.get_text() for t in figure.axes[0].texts) == "".join(letters)
+    assert "".join(t.get_text() for t in figure.axes[0].texts) == "".join(letters) and "profile laptop" in texts(figure)
 
 
 def test_even_shares_draw_the_shares_within_the_axes():
@@ -117,9 +125,36 @@ def test_the_results_table_holds_the_values_of_the_seeds():
     assert lines[-3].startswith("| 1,000 | 128 | 0.80 [0.79, 0.81] | 0.80, 0.79, 0.81 | 0.97 [")
 
 
+def higher(by: float) -> pd.DataFrame:
+    """Runs that differ from `runs()` in the accuracy at 300 rules, in the steps, and in having another seed and another number of rules."""
+    frame = table(UNSEEN | {300: 0.1 + by, 500: 0.5}, size=LAPTOP_SIZE | {"train_n_steps": 900}, seeds=4)
+    return frame.assign(device="a CPU", commit="1a2b3c4d5")
+
+
+def test_a_change_is_taken_seed_by_seed_on_what_both_tables_have():
+    tables = {"profile laptop": runs(train_n_steps=450), "profile workstation": higher(0.25)}
+    lines = plotting.change_table(tables, "Change", "tab-change").splitlines()[3:-1]
+    assert "profile laptop, 450 steps of Muon" in lines[0] and "profile workstation, 900 steps of Muon" in lines[0]
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["100", "300", "1,000", "10,000"]
+    assert lines[3].endswith("| 0.25 [0.25, 0.25] | 3 |")
+
+
+def test_a_change_in_words_holds_its_numbers():
+    tables = {"profile laptop": runs(), "profile workstation": higher(0.25)}
+    text = plotting.change_in_words(tables, ["steps: 450 and 900"])
+    assert "at 300 rules: 0.10 and 0.35, a difference of 0.25 [0.25, 0.25] over 3 seeds" in text and "differ in steps: 450 and 900." in text
+    assert f"at {threshold(tables['profile workstation'])} rules in profile workstation" in text
+
+
+def test_one_table_of_runs_is_compared_with_nothing():
+    assert plotting.change_in_words({"profile laptop": runs()}, []).startswith("Only one set of runs")
+
+
 def test_verdicts_of_two_profiles_stand_together_and_say_what_was_too_small():
     tables = {"profile laptop": runs(), "profile paper": runs(size=PAPER_SIZE)}
     found = {name: [claims.judge(id, frame) for id in ("D1", "D2")] for name, frame in tables.items()}
     lines = plotting.verdict_table(found, "Verdicts", "tab-verdicts").splitlines()[5:-1]
     assert [[cell.strip() for cell in line.split("|")[1:4:2]] for line in lines] == [["D1", "profile laptop"], ["", "profile paper"], ["D2", "profile laptop"], ["", "profile paper"]]
+    stale = [claims.judge("D1", runs(state="stale"))]
+    assert f"| **{stale[0].verdict} (earlier sources)** |" in plotting.verdict_table({"profile laptop": stale}, "Verdicts", "tab-verdicts")
     assert plotting.too_small(found) == "Too small to decide D2, profile laptop: " + "; ".join(found["profile laptop"][1].lacks) + "."
