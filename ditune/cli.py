@@ -18,8 +18,9 @@ from .specs import SpecError
 FAILED, MISTAKE, TIME_UP, INTERRUPTED = 1, 2, 3, 130
 
 PROFILE = "A file in notebooks/profiles, without .yaml."
-PARAMETER = "A parameter of the notebooks; the value in YAML. May be repeated."
+PARAMETER = "A parameter of the notebooks; the value in YAML, of a mapping the keys to change. May be repeated."
 JOBS = "Processes at the same time."
+LIMIT = "Stop then; the same command goes on from there."
 FORCE = "Compute and execute again what is there, and report what drifted."
 
 profile_option = click.option("--profile", default="laptop", show_default=True, help=PROFILE)
@@ -47,6 +48,13 @@ def quit_with(message, code: int):
     """End with a message on the standard error."""
     click.echo(f"ditune: {message}", err=True)
     sys.exit(code)
+
+
+def not_nan(context, option, value: float) -> float:
+    """The value of an option, which may be infinite; nan, which a FloatRange lets pass, is refused."""
+    if value != value:
+        raise click.BadParameter("nan is not a number of minutes.")
+    return value
 
 
 @click.group()
@@ -90,10 +98,11 @@ def run(notebook, profile, parameter, jobs, force, dry_run) -> int:
 @parameter_option
 @jobs_option
 @force_option
-@click.option("--limit-minutes", default=float("inf"), help="Stop then; the same command goes on from there.")
+@click.option("--limit-minutes", default=float("inf"), type=click.FloatRange(0), callback=not_nan, help=LIMIT)
 @click.option("--promote", is_flag=True, help="Copy the records to results/, to be committed.")
 @click.option("--client", metavar="ADDRESS", help="Compute on the workers of this Dask scheduler.")
-def compute(notebook, profile, parameter, jobs, force, limit_minutes, promote, client) -> int:
+@click.pass_context
+def compute(context, notebook, profile, parameter, jobs, force, limit_minutes, promote, client) -> int:
     """Compute and record the runs of a notebook, without Jupyter.
 
     In place of a notebook it takes the key of a record, to compute that run again.
@@ -101,6 +110,8 @@ def compute(notebook, profile, parameter, jobs, force, limit_minutes, promote, c
     from . import notebooks, records, study
 
     if re.fullmatch("[0-9a-f]{16}", notebook):
+        if parameter or context.get_parameter_source("profile") is not click.core.ParameterSource.DEFAULT:
+            raise click.UsageError("the key of a record takes no --profile and no -p: the record says what to compute")
         specs = [records.spec_of_key(notebook)]
     else:
         (planned,) = notebooks.plan([notebook], profile, parameter)

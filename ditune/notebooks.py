@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import platform
+import reprlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,16 +96,22 @@ def profile_parameters(profile: str) -> dict[str, dict]:
     path = folder() / "profiles" / f"{profile}.yaml"
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a number of thousands of digits
         raise SpecError(f"{path}: {' '.join(str(error).split())}") from None
-    return {name: values or {} for name, values in content.items() if not name.startswith("_")}
+    if not isinstance(content, dict):
+        raise SpecError(f"{path}: allowed: notebooks with their parameters, such as 'NOTEBOOK: {{NAME: VALUE}}'")
+    found = {str(name): values or {} for name, values in content.items() if not str(name).startswith("_")}
+    for name, values in found.items():
+        if not isinstance(values, dict):
+            raise SpecError(f"{path}: {name}: {values!r}; allowed: parameters, such as {{NAME: VALUE}}")
+    return found
 
 
 def plan(names: list[str], profile: str, overrides: list[tuple[str, str]] = ()) -> list[Plan]:
     """What to execute: the named notebooks (all, if none is named) with the profile's parameters and then the overrides.
 
-    An override is a name and a value in YAML; it goes to every named notebook that has such a parameter. Whatever is
-    mistyped or impossible is a SpecError.
+    An override is a name and a value in YAML; it goes to every named notebook that has such a parameter. A mapping
+    changes the keys that it names and leaves the others as they are. Whatever is mistyped or impossible is a SpecError.
     """
     chosen = [resolve(name) for name in names] or stems()
     own = {stem: defaults(stem) for stem in stems()}
@@ -119,12 +126,15 @@ def plan(names: list[str], profile: str, overrides: list[tuple[str, str]] = ()) 
     for name in given:
         if not any(name in own[stem] for stem in chosen):
             raise unknown("parameter", name, sorted({n for stem in chosen for n in own[stem]}))
-    return [_plan_one(stem, own[stem], from_profile.get(stem, {}) | given) for stem in dict.fromkeys(chosen)]
+    return [_plan_one(stem, own[stem], from_profile.get(stem, {}), given) for stem in dict.fromkeys(chosen)]
 
 
-def _plan_one(stem: str, own: dict, values: dict) -> Plan:
-    values = {name: fit(stem, name, own[name], value) for name, value in values.items() if name in own}
-    parameters = own | values
+def _plan_one(stem: str, own: dict, from_profile: dict, given: dict) -> Plan:
+    parameters = own | {name: fit(stem, name, own[name], value) for name, value in from_profile.items()}
+    for name, value in given.items():
+        if name in own:
+            value, before = fit(stem, name, own[name], value), parameters[name]
+            parameters[name] = before | value if isinstance(before, dict) and isinstance(value, dict) else value
     return Plan(stem, parameters, {n: v for n, v in parameters.items() if v != own[n]}, specs(stem, parameters))
 
 
@@ -141,8 +151,8 @@ def parse(name: str, text: str):
 
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise SpecError(f"{name} = {text!r} is not valid YAML") from None
+    except (yaml.YAMLError, ValueError):  # ValueError: a number of thousands of digits, a day that does not exist
+        raise SpecError(f"{name} = {reprlib.repr(text)} is not valid YAML") from None
 
 
 def fit(stem: str, name: str, default, value):
@@ -150,8 +160,8 @@ def fit(stem: str, name: str, default, value):
     if isinstance(default, float) and type(value) in (int, str):
         try:
             return float(value)  # YAML reads 1 as int and 1e-3 as str
-        except ValueError:
-            pass
+        except (ValueError, OverflowError):
+            value = str(value)  # no float holds it: it is refused below
     if default is None or _alike(default, value):
         return value
     kind = type(default).__name__

@@ -5,13 +5,14 @@ import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from stub_kind import StubSpec
 from test_notebooks import PARAMETERS, notebook
 
 from ditune import backends, cli, experiments, notebooks, provenance, records
+
+OWN_SPECS = experiments.SPECS
 
 
 @pytest.fixture(autouse=True)
@@ -63,12 +64,42 @@ def in_a_new_python(*words):
         (["compute", "02", "--profile", "smok"], "did you mean 'smoke'?"),
         (["compute", "0123456789abcdef"], "no record '0123456789abcdef'"),
         (["compute"], "NOTEBOOK"),
+        (["compute", "0123456789abcdef", "-p", "n_seeds", "3"], "takes no --profile and no -p"),
+        (["compute", "0123456789abcdef", "--profile", "laptop"], "takes no --profile and no -p"),
+        (["compute", "02", "--limit-minutes", "-5"], "'--limit-minutes'"),
+        (["compute", "02", "--limit-minutes", "nan"], "nan is not a number of minutes"),
+        (["run", "02", "-p", "n_seeds", "9" * 5000], "n_seeds = '9999"),
+        (["run", "02", "-p", "rate", "9" * 400], "rate = '999"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(ditune, words, message):
     code, out, error = ditune(*words)
     assert code == 2 and out == "" and message in error and error.startswith("ditune: ")
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "number, name, value, message",
+    [
+        ("01", "task", "{x_len: 9, z_len: 6}", "TaskSpec.z_len = (6, 6)"),
+        ("01", "task", "{foo: 9}", "unknown TaskSpec field 'foo'"),
+        ("01", "seed", "-1", "seed = -1"),
+        ("01", "n_examples", "-5", "n_examples = -5; allowed: 1 to"),
+        ("02", "task", "{1: 2}", "unknown TaskSpec field '1'"),
+        ("02", "task", "{n_rules: 7}", "holds n_rules"),
+        ("02", "n_seeds", "100000000", "n_seeds = 100000000; allowed: 1 to 1000"),
+        ("02", "n_rules", "[]", "at least one number"),
+        ("02", "n_test", "1000000000000000000000", "EvalSpec.n_examples = 1000000000000000000000"),
+        ("02", "train", "{lr: .inf}", "TrainSpec.lr = inf; allowed: a finite number"),
+        ("02", "model", "{n_embd: 1000000000000}", "n_embd = 1000000000000"),
+        ("17", "profiles", "7", "profiles = 7 has the wrong type"),
+    ],
+)
+def test_a_mistake_in_a_parameter_of_a_real_notebook_is_found_before_anything_starts(ditune, monkeypatch, number, name, value, message):
+    monkeypatch.setenv("DITUNE_ROOT", str(provenance.PACKAGE.parent))
+    monkeypatch.setattr(experiments, "SPECS", OWN_SPECS)
+    code, out, error = ditune("run", number, "--dry-run", "-p", name, value)
+    assert code == 2 and out == "" and message in error and error.count("\n") == 1
 
 
 def test_a_mistake_is_reported_within_two_seconds_and_nothing_starts(study_folder):
@@ -152,7 +183,3 @@ def test_book_says_where_it_is_and_fails_where_jupyter_book_does(ditune, study_f
 def test_executed_copies_are_announced(ditune, monkeypatch):
     monkeypatch.setattr(notebooks, "is_current", lambda planned: True)
     assert ditune("run", "03")[:2] == (0, "03_model: unchanged\n")
-
-
-def test_the_notebooks_of_the_tests_are_where_they_should_be(study_folder):
-    assert notebooks.folder() == Path(study_folder) / "notebooks" and notebooks.stems() == ["02_rules", "03_model"]

@@ -48,6 +48,13 @@ def test_parameters_are_the_notebooks_then_the_profiles_then_the_overrides():
     assert same.changed == {} and same.parameters["name"] == "a=b#c"
 
 
+def test_a_mapping_on_the_command_line_changes_the_keys_that_it_names(study_folder):
+    notebook(study_folder, "04_train", "train = {'lr': 1.0, 'n_steps': 5}\nother = {'a': 1}\n")
+    (study_folder / "notebooks/profiles/laptop.yaml").write_text("04_train: {train: {n_steps: 450, optimizer: muon}}")
+    (planned,) = notebooks.plan(["04"], "laptop", [("train", "{n_steps: 600}"), ("other", "{b: 2}")])
+    assert planned.parameters == {"train": {"n_steps": 600, "optimizer": "muon"}, "other": {"a": 1, "b": 2}}
+
+
 @pytest.mark.parametrize(
     "names, profile, overrides, message",
     [
@@ -78,9 +85,9 @@ def test_mistakes_are_one_line_with_the_nearest_name(names, profile, overrides, 
         assert message in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("text, message", [("02_ruls: {rate: 1}", "'02_ruls'; did you mean '02_rules'"), ("02_rules: {rat: 1}", "'rat'; did you mean 'rate'"), ("02_rules: {rate: x}", "wrong type"), ("a: [", "laptop.yaml")])
+@pytest.mark.parametrize("text, message", [("02_ruls: {rate: 1}", "'02_ruls'; did you mean '02_rules'"), ("02_rules: {rat: 1}", "'rat'; did you mean 'rate'"), ("02_rules: {rate: x}", "wrong type"), ("a: [", "laptop.yaml"), ("[1]", "laptop.yaml: allowed"), ("02_rules: 7", "02_rules: 7; allowed"), ("7: {}", "notebook in profile laptop: '7'"), ("\xe9", "laptop.yaml"), ("a: " + "9" * 5000, "laptop.yaml")])
 def test_mistakes_in_a_profile_are_found(study_folder, text, message):
-    (study_folder / "notebooks/profiles/laptop.yaml").write_text(text)
+    (study_folder / "notebooks/profiles/laptop.yaml").write_text(text, encoding="latin-1")
     with pytest.raises(SpecError, match=message) as error:
         notebooks.plan(["02"], "laptop")
     assert "\n" not in str(error.value)
