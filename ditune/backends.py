@@ -21,12 +21,14 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import filelock
+import safetensors
 
 from . import provenance, records
-from .specs import RunSpec, Spec
+from .specs import RunSpec, Spec, SpecError
 
 SHARE_OF_MEMORY = 0.7  # of the free memory that a pack may take by `member_bytes`; the rest is for what that leaves out
 KILLED = "the process of this run was killed (out of memory?)"
+DIVERGED = "diverged: the training ended in numbers that are not finite"
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
 Report = Callable[[int, int], None]
@@ -45,6 +47,7 @@ class Stopped(Exception):
 def choose(jobs: int, client: str | None) -> Callable[..., Outcomes]:
     """A Dask cluster, this process (where there is a GPU, in packs), or a pool."""
     if client:
+        connected(client).close()  # a mistake in the address is reported before anything starts
         return functools.partial(on_cluster, client)
     if gpu_here():
         return functools.partial(here, free_bytes())
@@ -159,9 +162,7 @@ def in_pool(jobs: int, todo: list[Spec], show: Show, deadline: float, **options)
 
 def on_cluster(address: str, todo: list[Spec], show: Show, deadline: float, **options) -> Outcomes:
     """Runs on the workers of a Dask scheduler, which need this package and may have a disk of their own."""
-    from distributed import Client
-
-    with Client(address) as client:
+    with connected(address) as client:
         executor = client.get_executor()
         try:
             pending = {executor.submit(compute, [spec], **options): spec for spec in todo}
@@ -175,6 +176,17 @@ def on_cluster(address: str, todo: list[Spec], show: Show, deadline: float, **op
             return
         finally:
             executor.shutdown(wait=False)
+
+
+def connected(address: str):
+    """A client of the Dask scheduler at an address."""
+    try:
+        from distributed import Client
+        return Client(address)
+    except ModuleNotFoundError:
+        raise SpecError('a Dask scheduler needs the extra "cluster": pip install -e ".[cluster]"') from None
+    except (ValueError, OSError) as error:
+        raise SpecError(f"no Dask scheduler at {address!r}: {error}") from None
 
 
 # ---- one run or pack -------------------------------------------------------------------------------------------------
@@ -223,13 +235,9 @@ def train_and_record(pack: list[Spec], report: Report) -> list[dict]:
     checkpoint = checkpoint_path(pack)
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     try:
-        kind = records.kind_of(pack[0])
         with one_thread():
-            if len(pack) > 1:
-                results = named(kind.packer)(pack, checkpoint, progress=report)
-            else:
-                results = [named(kind.runner)(pack[0], checkpoint, progress=report)]
-        done = [records.make(spec, json.loads(json.dumps(result))) for spec, result in zip(pack, results, strict=True)]
+            results = results_of(pack, checkpoint, report)
+        done = [record_of(spec, result) for spec, result in zip(pack, results, strict=True)]
     except Stopped:
         raise
     except Exception:
@@ -246,6 +254,37 @@ def train_and_record(pack: list[Spec], report: Report) -> list[dict]:
             old.unlink(missing_ok=True)
     checkpoint.unlink(missing_ok=True)
     return done
+
+
+def results_of(pack: list[Spec], checkpoint: Path, report: Report) -> list[dict]:
+    """What the kind's functions return for a pack. A checkpoint that cannot be read is deleted, and the pack starts afresh."""
+    kind = records.kind_of(pack[0])
+    try:
+        if len(pack) > 1:
+            return named(kind.packer)(pack, checkpoint, progress=report)
+        return [named(kind.runner)(pack[0], checkpoint, progress=report)]
+    except safetensors.SafetensorError:
+        if not damaged(checkpoint):
+            raise
+    checkpoint.unlink()
+    return results_of(pack, checkpoint, report)
+
+
+def damaged(checkpoint: Path) -> bool:
+    """Whether a checkpoint is there and is no whole file of tensors, as after a power cut."""
+    try:
+        with safetensors.safe_open(checkpoint, "pt"):
+            return False
+    except (FileNotFoundError, safetensors.SafetensorError):
+        return checkpoint.exists()
+
+
+def record_of(spec: Spec, result: dict) -> dict:
+    """The content of a spec's record: its result, or a failure where a number of it is infinite or none (NaN)."""
+    try:
+        return records.make(spec, json.loads(json.dumps(result, allow_nan=False)))
+    except ValueError:
+        return records.make(spec, None, DIVERGED)
 
 
 def record_failure(spec: Spec, error: str) -> dict:

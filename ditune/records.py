@@ -148,7 +148,7 @@ def save(data: dict, folder: Path | None = None) -> Path:
     """Write a record; a result replaces the failure of the same spec."""
     folder = folder or local()
     path = folder / f"{data['key']}{'.failed' if data['error'] else ''}.json"
-    write(path, json.dumps(data, indent=1) + "\n")
+    write(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
     if not data["error"]:
         (folder / f"{data['key']}.failed.json").unlink(missing_ok=True)
     return path
@@ -224,7 +224,7 @@ def last_line(data: dict) -> str:
 def _read(path: Path) -> dict | None:
     """A record's content; one that cannot be read is ignored with a warning, and so computed again."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
         if data["key"] != path.name.split(".")[0] or not data.keys() >= {"kind", "spec", "sources", "result", "error"}:
             raise ValueError("not a record of this name")
         return data
@@ -233,6 +233,10 @@ def _read(path: Path) -> dict | None:
     except (ValueError, KeyError, TypeError) as error:
         warnings.warn(f"ignored the damaged record {path}: {error}", stacklevel=3)
         return None
+
+
+def _refuse(constant: str):
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _same_spec(stored, spec) -> bool:
@@ -253,9 +257,10 @@ def _same_spec(stored, spec) -> bool:
 def frame(specs: Iterable[Spec], folders: Iterable[Path] | None = None):
     """The records of the specs as a tidy DataFrame: one row per run and evaluation set.
 
-    Columns: `key`, the spec's fields, `eval` and the set's fields (`eval_...`), its metrics, `state`, `device`,
-    `commit`, `wall_s`. A field is named alone where its name is unique in the spec, otherwise with its part
-    (`task_n_steps`, `train_n_steps`); a tuple of equal values is given as that value. A run without a result has no row.
+    Columns: `key`, the spec's fields, `eval` and the set's fields (`eval_...`), its metrics, `state`, `device` (the GPU,
+    or the model of the CPU), `commit` ("+changes" where files differed from it), `wall_s`. A field is named alone where
+    its name is unique in the spec, otherwise with its part (`task_n_steps`, `train_n_steps`); a tuple of equal values is
+    given as that value. A run without a result has no row.
     """
     import pandas
 
@@ -297,11 +302,11 @@ def _rows(specs, folders) -> Iterator[tuple[Record, dict]]:
     for spec in dict.fromkeys(specs):
         record = find(spec, folders)
         if record and record.state != "failed":
-            device = record.result.get("device")
+            device, git = record.result.get("device"), record.data["git"]
             made = {
                 "state": record.state,
-                "device": device.get("name") if isinstance(device, dict) else device,
-                "commit": (record.data["git"]["commit"] or "")[:9],
+                "device": record.data["machine"]["cpu"] if device == "cpu" else device,
+                "commit": (git["commit"] or "")[:9] + "+changes" * bool(git["dirty"]),
                 "wall_s": record.result.get("wall_s"),
             }
             yield record, {"key": spec.key} | columns(spec) | made

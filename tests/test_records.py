@@ -165,8 +165,26 @@ def test_frame_has_a_row_for_each_run_and_evaluation_set():
     row = table.iloc[0]
     assert (row["n_rules"], row["x_len"], row["occurrences"], row["families"]) == (300, 20, (1, 2), "uniform")
     assert row["task_n_steps"] == 1 and row["train_n_steps"] == 390_625 and row["eval_rules"] == "unseen"
-    assert (row["seed"], row["state"], row["device"], row["wall_s"]) == (1, "fresh", "cpu", 3.0)
+    assert (row["seed"], row["state"], row["wall_s"]) == (1, "fresh", 3.0)
     assert "slices" not in table and len(records.frame([])) == 0
+
+
+@pytest.mark.parametrize("device, dirty, named, commit", [("cpu", False, "a CPU", "0123456ab"), ("a GPU", True, "a GPU", "0123456ab+changes")])
+def test_frame_names_the_machine_and_the_commit(device, dirty, named, commit):
+    spec = RunSpec()
+    data = records.make(spec, RESULT | {"device": device})
+    records.save(data | {"machine": {"cpu": "a CPU"}, "git": {"commit": "0123456abcdef", "dirty": dirty}})
+    assert records.frame([spec])[["device", "commit"]].values.tolist() == [[named, commit]] * 2
+
+
+def test_a_record_is_json_without_nan():
+    spec = RunSpec()
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        records.save(records.make(spec, RESULT | {"tokens": float("nan")}))
+    path = records.save(records.make(spec, RESULT))
+    path.write_text(path.read_text().replace('"loss": 1.5', '"loss": NaN'))
+    with pytest.warns(UserWarning, match="NaN is no JSON"):
+        assert records.find(spec) is None
 
 
 def test_frame_names_the_task_of_an_evaluation_set():

@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 from stub_kind import StubSpec
 
-from ditune import backends, experiments, records, study
+from ditune import backends, experiments, records, study, train
+from ditune.specs import RunSpec, SpecError
 
 TESTS = Path(__file__).parent
+TASK = {"alphabet_size": 4, "x_len": 2, "y_len": 2, "z_len": 5, "n_rules": 20, "n_examples": 2000}
+TRAIN = {"n_steps": 200, "batch_size": 16, "n_evals": 2, "lr": 3e-3}
+REAL = RunSpec.of(task=TASK, model={"n_layer": 1, "n_head": 2, "n_embd": 16}, train=TRAIN, evals=[{"n_examples": 50}])
 
 
 @pytest.fixture(autouse=True)
@@ -180,6 +184,51 @@ def test_force_computes_again_and_reports_drift(home, capfd):
     records.save(data)
     study.compute([spec], jobs=1, force=True)
     assert f"drift in {spec.key}" in (error := capfd.readouterr().err) and "unseen 0.875 -> 0.0" in error
+
+
+def test_a_checkpoint_that_was_cut_off_is_deleted_and_the_run_starts_afresh(home):
+    checkpoint = backends.checkpoint_path([REAL])
+    train.train_pack([REAL.replace(train=TRAIN | {"n_steps": 32})], checkpoint)
+    whole, seen = checkpoint.read_bytes(), []
+    checkpoint.write_bytes(whole[: len(whole) // 2])
+    (data,) = backends.compute([REAL], lambda step, n_steps: seen.append(step))
+    assert data["error"] is None and seen[:2] == [0, 32] and records.find(REAL).state == "fresh"
+    assert list((home / "checkpoints").iterdir()) == []
+
+
+def test_a_run_that_diverges_is_a_failure_and_the_others_of_its_pack_are_recorded(monkeypatch):
+    a_gpu(monkeypatch)
+    sick, sound = StubSpec(seed=1), StubSpec(seed=2)
+    monkeypatch.setattr("stub_kind.metrics", lambda spec: {"unseen": {"nll": float("nan") if spec == sick else 1.0}})
+    with pytest.raises(study.RunsFailed, match=f"1 of the runs failed.*\n  {sick.key}: diverged"):
+        study.run([sick, sound])
+    assert records.find(sick).state == "failed" and records.find(sound).state == "fresh"
+
+
+@pytest.mark.slow
+def test_after_kill_9_a_training_ends_bit_for_bit_as_an_undisturbed_one(home, monkeypatch):
+    spec = REAL.replace(train=TRAIN | {"n_steps": 960, "optimizer": "muon"})
+    program = f"from ditune import backends, specs, train; train.SAVE_EVERY_S = 0; backends.compute([specs.RunSpec.of(**{spec.to_dict()})])"
+    process = subprocess.Popen([sys.executable, "-c", program])
+    wait_for(lambda: list(home.glob("checkpoints/*.safetensors")), 60)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL and records.find(spec) is None
+    seen = []
+    (resumed,) = backends.compute([spec], lambda step, n_steps: seen.append(step))
+    assert seen[0] == 0 and 32 < seen[1] < 960
+    monkeypatch.setenv("DITUNE_HOME", str(home / "undisturbed"))
+    (whole,) = backends.compute([spec])
+    assert records.repeatable(resumed) == records.repeatable(whole)
+
+
+def test_a_wrong_address_of_a_scheduler_is_reported_before_anything_starts(home, monkeypatch, capfd):
+    with monkeypatch.context() as without, pytest.raises(SpecError, match="needs the extra"):
+        without.setitem(sys.modules, "distributed", None)
+        study.run([StubSpec()], client="127.0.0.1:8786")
+    pytest.importorskip("distributed")
+    with pytest.raises(SpecError, match="no Dask scheduler at 'nonsense': missing port"):
+        study.run([StubSpec()], client="nonsense")
+    assert capfd.readouterr() == ("", "") and log(home) == []
 
 
 @pytest.mark.slow
