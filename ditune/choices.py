@@ -29,7 +29,7 @@ class Setting:
     """Shown although it is the default."""
 
 
-SHORT = "shorter rows: a small model learns to copy them within the steps that a CPU has time for"
+SHORT = "shorter rows, for a CPU: each step takes less time"
 SMALL = "a smaller model, for a CPU"
 ONLY = "other values are other experiments"
 NOT_ASKED = "another experiment than the paper's"
@@ -68,7 +68,7 @@ SETTINGS = (
 """Every field of the specs of task, model and training, in the order in which they are shown."""
 
 EVALUATION = (
-    Setting("evals", "n_examples", "examples of each test", "100,000", "text", "as in the paper", "fewer: the spread between seeds is larger than the error of the share"),
+    Setting("evals", "n_examples", "examples of each test", "100,000", "text", "as in the paper", "fewer, to save time"),
     Setting("run", "seed", "seeds", "", "not stated", "differences must exceed the spread between seeds"),
 )
 

@@ -272,7 +272,8 @@ def results_table(frame, caption: str, name: str) -> str:
 
 
 def change_table(tables: dict, caption: str, name: str) -> str:
-    """Accuracy on unseen rules in two tables of runs, for the numbers of rules that both have, and by how much it differs."""
+    """Accuracy on unseen rules in two tables of runs, for the numbers of rules that both have, and how much higher it is in
+    the second, over the seeds that both have."""
     rows = []
     for n, change in differences(*tables.values()).items():
         unseen = [frame[(frame["eval"] == "unseen") & (frame["n_rules"] == n)]["exact_match"] for frame in tables.values()]
@@ -308,11 +309,11 @@ def verdict_table(verdicts: dict, caption: str, name: str) -> str:
     return table(caption, name, ["", "statement", "runs", "verdict", "what was found"], rows)
 
 
-def too_small(verdicts: dict) -> str:
-    """In what runs fall short of the scale that their claims are about, in sentences; empty where they do not."""
+def not_decided(verdicts: dict) -> str:
+    """Why runs do not decide claims that are about another scale, in sentences; empty where they do."""
     lines = []
     for runs, group in verdicts.items():
         for lacks in dict.fromkeys(tuple(v.lacks) for v in group if v.lacks):
             ids = ", ".join(v.claim.id for v in group if tuple(v.lacks) == lacks)
-            lines.append(f"Too small to decide {ids}, {runs}: {'; '.join(lacks)}.")
+            lines.append(f"No verdict on {ids} from {runs}: {'; '.join(lacks)}.")
     return "\n\n".join(lines)

@@ -3,7 +3,20 @@
 import pytest
 import torch
 
-from ditune.model import attend, forward, from_transformers, gelu, initial, layout, to_transformers, unflatten
+from ditune.model import (
+    HF_LAYER,
+    HF_WHOLE,
+    attend,
+    forward,
+    from_transformers,
+    gelu,
+    initial,
+    layout,
+    rotary,
+    sizes,
+    to_transformers,
+    unflatten,
+)
 from ditune.specs import ModelSpec
 
 TOKENS, POSITIONS = 17, 12
@@ -31,12 +44,20 @@ def test_logits_and_gradients_equal_those_of_transformers():
     logits = forward(spec, unflatten(flat, shapes), tokens)
     (grad,) = torch.autograd.grad(logits.square().mean(), flat)
     torch.testing.assert_close(logits[0], expected, rtol=1e-4, atol=1e-5)
-    ours = unflatten(grad, shapes)
-    for i, block in enumerate(theirs.transformer.h):
-        torch.testing.assert_close(ours["qkv_w"][0, i], block.attn.c_attn.weight.grad, rtol=1e-3, atol=1e-6)
-        torch.testing.assert_close(ours["out_b"][0, i], block.mlp.c_proj.bias.grad, rtol=1e-3, atol=1e-6)
-    torch.testing.assert_close(ours["wte"][0], theirs.transformer.wte.weight.grad, rtol=1e-3, atol=1e-6)
-    torch.testing.assert_close(ours["wpe"][0], theirs.transformer.wpe.weight.grad, rtol=1e-3, atol=1e-6)
+    ours, grads = unflatten(grad, shapes), {name: p.grad for name, p in theirs.transformer.named_parameters()}
+    assert len(grads) == len(HF_WHOLE) + spec.n_layer * len(HF_LAYER) and HF_WHOLE.keys() | HF_LAYER.keys() == shapes.keys()
+    for name, hf in HF_WHOLE.items():
+        torch.testing.assert_close(ours[name][0], grads[hf], rtol=1e-3, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
+    for name, hf in HF_LAYER.items():
+        expected = torch.stack([grads[f"h.{i}.{hf}"] for i in range(spec.n_layer)])
+        torch.testing.assert_close(ours[name][0], expected, rtol=1e-3, atol=1e-6, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_weights_are_views_that_fill_one_tensor_without_overlap():
+    _, shapes, flat = small(n_models=2)
+    for number, weight in enumerate(unflatten(flat, shapes).values()):
+        weight.fill_(number)
+    assert torch.equal(flat[1], torch.arange(len(shapes)).repeat_interleave(torch.tensor(sizes(shapes))).float())
 
 
 def test_conversion_there_and_back_changes_nothing():
@@ -83,12 +104,33 @@ def test_a_position_sees_nothing_of_what_follows(position):
     assert torch.equal(before[:, :, :7], after[:, :, :7]) and not torch.equal(before[:, :, 7:], after[:, :, 7:])
 
 
+def test_rotation_equals_that_of_transformers():
+    from transformers import LlamaConfig
+    from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
+
+    q, k = torch.randn(2, 3, 4, 10, 8, generator=torch.Generator().manual_seed(0))
+    config = LlamaConfig(hidden_size=32, num_attention_heads=4, head_dim=8)
+    expected = apply_rotary_pos_emb(q, k, *LlamaRotaryEmbedding(config)(q, torch.arange(5, 15)[None]))
+    for ours, theirs in zip((rotary(q, 5), rotary(k, 5)), expected):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(rotary(q, 5), q, atol=0.1)
+
+
 def test_rotary_scores_depend_on_distance_alone():
+    q, k = torch.randn(2, 1, 2, 9, 8, generator=torch.Generator().manual_seed(0))
+    here, there, apart = (rotary(q, i) @ rotary(k, j).mT for i, j in ((0, 0), (31, 31), (0, 31)))
+    torch.testing.assert_close(here, there, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(here, apart, atol=0.1)
+
+
+def test_rotary_positions_reach_the_logits():
     spec, shapes, flat = small("rotary")
     w, tokens = unflatten(flat, shapes), rows()
-    repeated = torch.full_like(tokens, 4)  # equal tokens: without positions in the sum, every row of logits is the same
-    logits = forward(spec, w, repeated)
-    torch.testing.assert_close(logits[:, :, 3], logits[:, :, 9], rtol=1e-4, atol=1e-4)
+    swapped = tokens[..., [1, 0, *range(2, POSITIONS)]]  # without positions, a bag of earlier tokens gives the same logits
+    one_layer = ModelSpec(n_layer=1, n_head=2, n_embd=8, position="rotary")
+    shallow = {name: weight[:, :1] if name in HF_LAYER else weight for name, weight in w.items()}
+    first, second = (forward(one_layer, shallow, t)[:, :, 2:] for t in (tokens, swapped))
+    assert not torch.allclose(first, second, atol=1e-3)
 
 
 def test_a_nan_in_one_member_reaches_no_other():

@@ -150,11 +150,11 @@ def test_one_table_of_runs_is_compared_with_nothing():
     assert plotting.change_in_words({"profile laptop": runs()}, []).startswith("Only one set of runs")
 
 
-def test_verdicts_of_two_profiles_stand_together_and_say_what_was_too_small():
+def test_verdicts_of_two_profiles_stand_together_and_say_what_was_not_decided():
     tables = {"profile laptop": runs(), "profile paper": runs(size=PAPER_SIZE)}
     found = {name: [claims.judge(id, frame) for id in ("D1", "D2")] for name, frame in tables.items()}
     lines = plotting.verdict_table(found, "Verdicts", "tab-verdicts").splitlines()[5:-1]
     assert [[cell.strip() for cell in line.split("|")[1:4:2]] for line in lines] == [["D1", "profile laptop"], ["", "profile paper"], ["D2", "profile laptop"], ["", "profile paper"]]
     stale = [claims.judge("D1", runs(state="stale"))]
     assert f"| **{stale[0].verdict} (earlier sources)** |" in plotting.verdict_table({"profile laptop": stale}, "Verdicts", "tab-verdicts")
-    assert plotting.too_small(found) == "Too small to decide D2, profile laptop: " + "; ".join(found["profile laptop"][1].lacks) + "."
+    assert plotting.not_decided(found) == "No verdict on D2 from profile laptop: " + "; ".join(found["profile laptop"][1].lacks) + "."

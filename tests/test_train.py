@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 import ditune.train
 from ditune.evaluate import answer_targets, answered, eval_examples, evaluate, greedy
-from ditune.model import forward, unflatten
+from ditune.model import forward
 from ditune.optim import Optimizer, orthogonalise, schedule
 from ditune.specs import RunSpec, TrainSpec
 from ditune.tasks import Alphabet, training_examples
@@ -207,8 +207,3 @@ def test_a_captured_graph_equals_eager_steps(tmp_path, optimizer):
     on_cpu = train_pack(runs[:1], tmp_path / "cpu.safetensors", device="cpu")[0]
     on_gpu = train_pack(runs[:1], tmp_path / "gpu.safetensors", device="cuda")[0]
     assert on_gpu["metrics"]["seen"]["nll"] == pytest.approx(on_cpu["metrics"]["seen"]["nll"], rel=0.02)
-
-
-def test_weights_are_views_of_one_tensor():
-    pack = Pack([tiny()], "cpu")
-    assert sum(v.numel() for v in unflatten(pack.flat, pack.shapes).values()) == pack.flat.shape[1]
