@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 
 from ditune.model import forward, initial, layout, unflatten
+from ditune.scorers import RewriterScorer
 from ditune.specs import ModelSpec, TaskSpec
 from ditune.tasks import Alphabet, generate, prompt_length, row_length
 from ditune.train import keep_freed_memory
-from ditune.uncertainty import PromptTask, RewriterScorer, Segment, UncertaintySpec, perturbed
+from ditune.uncertainty import PromptTask, Segment, UncertaintySpec, perturbed
 from ditune.uncertainty import measure as scores
 
 from .timing import now, row

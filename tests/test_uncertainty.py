@@ -11,20 +11,10 @@ from ditune import uncertainty as module
 from ditune.evaluate import greedy
 from ditune.hashing import Stream, stream
 from ditune.model import forward, initial, layout, unflatten
+from ditune.scorers import Prompts, RewriterScorer, Rows, extended, joined
 from ditune.specs import ModelSpec, SpecError
 from ditune.tasks import Alphabet
-from ditune.uncertainty import (
-    Prompts,
-    PromptTask,
-    RewriterScorer,
-    Rows,
-    Segment,
-    UncertaintySpec,
-    extended,
-    joined,
-    measure,
-    perturbed,
-)
+from ditune.uncertainty import PromptTask, Segment, UncertaintySpec, measure, perturbed
 
 SIGNS = Alphabet(6)
 POSITIONS = 40
@@ -240,7 +230,7 @@ def test_batch_and_order_change_no_score(monkeypatch):
     scorer, tasks = rewriter(), random_tasks()
     together = measure(scorer, tasks, SMALL, 7)
     back = measure(scorer, tasks[::-1], SMALL, 7)
-    monkeypatch.setattr(module, "BATCH_TOKENS", 1)
+    monkeypatch.setattr("ditune.scorers.BATCH_TOKENS", 1)
     alone = [measure(scorer, [task], SMALL, 7) for task in tasks]
     torch.testing.assert_close(back.p.flip(0), together.p, rtol=1e-5, atol=1e-7)
     torch.testing.assert_close(torch.cat([scores.p for scores in alone]), together.p, rtol=1e-5, atol=1e-7)
