@@ -324,7 +324,7 @@ def d3(frame) -> Finding:
     metric="exact match on examples of unseen rules; place: the number of rules at which it passes 0.5, log-interpolated per seed, geometric mean with its 95 % bootstrap interval",
     rule=(
         f"Place: the interval of the threshold lies within {PLACE[0]} to {PLACE[1]} rules, the range that the paper's own words span. Sharp: at most {SHARP} times "
-        f"as many rules lead from an accuracy whose upper bound is at most {LOW} to one whose lower bound is at least {HIGH}. Holds where both are so. Fails where the "
+        f"as many rules lead from an accuracy whose upper bound is at most {LOW}, the seen rules being learnt, to one whose lower bound is at least {HIGH}. Holds where both are so. Fails where the "
         f"lower bound is above 0.5 at {PLACE[0]} rules or fewer; or where, the seen rules being learnt (lower bound at least {LEARNT}), the upper bound is below 0.5 at "
         f"{PLACE[1]} rules or more, or numbers of rules more than a factor of {SHARP} apart both have intervals between {LOW} and {HIGH}."
     ),
@@ -333,7 +333,7 @@ def d3(frame) -> Finding:
 def d4(frame) -> Finding:
     grid, place = cells(frame), threshold(frame)
     after = next((c for c in grid if c.unseen.low >= HIGH), None)
-    before = [c for c in grid if c.unseen.high <= LOW and after and c.n_rules < after.n_rules]
+    before = [c for c in grid if c.learnt and c.unseen.high <= LOW and after and c.n_rules < after.n_rules]
     between = [c for c in grid if c.learnt and c.unseen.low > LOW and c.unseen.high < HIGH]
     early = any(c.unseen.low > 0.5 and c.n_rules <= PLACE[0] for c in grid)
     late = any(c.learnt and c.unseen.high < 0.5 and c.n_rules >= PLACE[1] for c in grid)
@@ -345,5 +345,5 @@ def d4(frame) -> Finding:
     if before:
         width = f"the rise from {LOW} to {HIGH} takes a factor of {at_least:.1f} to {at_most:.1f} in the number of rules"
     else:
-        width = f"no accuracy at most {LOW} comes before one at least {HIGH}"
+        width = f"no accuracy at most {LOW} on rules of which the seen ones are learnt comes before one at least {HIGH}"
     return Finding(outcome, sentence([where, width]) + ".")

@@ -175,6 +175,8 @@ def test_d4_is_not_refuted_by_models_that_did_not_learn_their_own_rules():
     untrained = {n: v if n < 100_000 else 0.2 for n, v in PAPER_CURVE.items()}
     assert judge("D4", table(untrained, {n: 0.97 if n < 100_000 else 0.2 for n in untrained})).verdict == REPRODUCED
     assert judge("D4", table(untrained)).verdict == NOT_REPRODUCED
+    few_not_learnt = {n: 0.97 if n >= 400 else 0.5 for n in PAPER_CURVE}
+    assert judge("D4", table(PAPER_CURVE, few_not_learnt)).verdict == UNDECIDED
 
 
 def test_a_verdict_carries_its_numbers():
