@@ -221,7 +221,7 @@ def in_words(ids: list[str]) -> str:
 
 # ---- the number of rules: D1 to D4 -----------------------------------------------------------------------------------
 
-METRIC = "exact match on examples of unseen rules, mean over seeds with its 95 % bootstrap interval; for what was learnt, the same on new inputs of seen rules"
+METRIC = "exact match on examples of unseen rules, mean over seeds with its 95 % bootstrap interval; for what was learnt, the same on freshly drawn inputs of seen rules"
 PAPER = "arXiv 2405.19787"
 
 

@@ -294,9 +294,9 @@ def change_in_words(tables: dict, differing: list[str]) -> str:
     n = max(found, key=lambda n: abs(found[n].mean))
     low, high = (f[(f["eval"] == "unseen") & (f["n_rules"] == n)].groupby("seed")["exact_match"].mean() for f in (first, second))
     both = low.index.intersection(high.index)
-    text += f" On unseen rules they differ most at {n:,} rules: {low[both].mean():.2f} and {high[both].mean():.2f}, a difference of {found[n]} over {len(both)} seeds that both have."
-    places = [f"at {place} rules in {runs}" if (place := threshold(f)) else f"not in every seed in {runs}" for runs, f in tables.items()]
-    return f"{text} The accuracy passes one half {' and '.join(places)}."
+    text += f" The accuracy on unseen rules differs most at {n:,} rules: {low[both].mean():.2f} and {high[both].mean():.2f}, a difference of {found[n]} over the {len(both)} seed{'s' * (len(both) > 1)} of both."
+    places = [f"passes one half at {place} rules" if (place := threshold(f)) else "does not pass one half in every seed" for f in tables.values()]
+    return f"{text} It {places[0]} in {name}, and {places[1]} in {other}."
 
 
 def verdict_table(verdicts: dict, caption: str, name: str) -> str:

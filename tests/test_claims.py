@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ditune import claims
 from ditune.claims import LEDGER, NOT_REPRODUCED, PAPER_CURVE, REPRODUCED, RULES, UNDECIDED, judge
-from ditune.intervals import crossing, interval, threshold
+from ditune.intervals import crossing, differences, interval, threshold
 from ditune.records import columns
 from ditune.specs import RunSpec
 
@@ -208,6 +208,17 @@ def test_an_interval_holds_its_mean_lies_in_the_data_and_is_repeatable(values):
     found = interval(values)
     assert min(values) - 1e-9 <= found.low <= found.mean + 1e-9 and found.mean - 1e-9 <= found.high <= max(values) + 1e-9
     assert interval(values) == found
+
+
+def test_a_small_negative_number_is_printed_as_zero():
+    assert str(interval([-0.001, -0.002])) == "0.00 [0.00, 0.00]"
+
+
+def test_differences_are_those_of_the_runs_that_both_tables_have():
+    first, second = table({100: 0.2, 300: 0.4}), table({300: 0.5, 1000: 0.9}, seeds=5)
+    found = differences(first, second)
+    assert list(found) == [300] and found[300].n == 3 and found[300].mean == pytest.approx(0.1)
+    assert differences(second, first)[300].mean == pytest.approx(-0.1)
 
 
 def test_an_interval_narrows_with_seeds():
