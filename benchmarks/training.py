@@ -11,7 +11,7 @@ import statistics
 import torch
 
 from ditune.specs import RunSpec
-from ditune.tasks import Alphabet, row_length
+from ditune.tasks import Alphabet, prompt_length, row_length
 from ditune.train import Pack
 
 from . import limit, sizes
@@ -55,7 +55,8 @@ def trainer_run(run: RunSpec, n_steps: int) -> float:
 
 
 def measured(run: RunSpec, n_steps: int, repetitions: int) -> dict[str, list[float]]:
-    """The seconds of a step of each side, by repetition, each measured over n_steps."""
+    """By repetition: the seconds of a step of each side, measured over n_steps, and the rates of matrix products, at
+    their best and at the model's sizes."""
     adamw = sizes.with_adamw(run, run.train.batch_size)
     ours, muon = Pack([adamw], "cpu"), Pack([run], "cpu")
     with apart() as call:
@@ -67,27 +68,30 @@ def measured(run: RunSpec, n_steps: int, repetitions: int) -> dict[str, list[flo
         }
         if run.train.optimizer == "muon":
             sides["muon"] = lambda: our_seconds(muon, n_steps)
+        inputs = run.train.batch_size * (row_length(run.task) - 1)
+        sides["best"] = lambda: matmul_rate(limit.large(), repetitions=1)[0]
+        sides["own"] = lambda: matmul_rate(limit.shapes(run.model, inputs), repetitions=1)[0]
         return in_turn(sides, repetitions)
 
 
 def compare(name: str, run: RunSpec, n_steps: int, repetitions: int, target: float) -> list[dict]:
     """Tokens a second of one size against both peers and against the limit."""
-    T, V = row_length(run.task), Alphabet(run.task.alphabet_size).n_tokens
-    tokens = run.train.batch_size * T
-    rates = {side: [tokens / s for s in values] for side, values in measured(run, n_steps, repetitions).items()}
+    tokens = run.train.batch_size * row_length(run.task)
+    found = measured(run, n_steps, repetitions)
+    best, own = found.pop("best"), found.pop("own")
+    rates = {side: [tokens / s for s in values] for side, values in found.items()}
     what, unit = f"training step, {name}", "tokens/s"
     rows = [row(what, unit, rates["ours"], rates[peer], peer, target if peer == TRAINER else None) for peer in (TRAINER, PLAIN, KEPT)]
     if "muon" in rates:
         rows.append(row(f"{what}, ours with Muon", unit, rates["muon"], rates[TRAINER], TRAINER, note="Muon costs arithmetic of its own and needs fewer steps"))
-    return rows + against_limit(what, run, rates, T, V, repetitions, 0.5 if target > 1.5 else None)
+    return rows + against_limit(what, run, rates, best, own, 0.5 if target > 1.5 else None)
 
 
-def against_limit(what, run, rates, T, V, repetitions, target) -> list[dict]:
+def against_limit(what, run, rates, best, own, target) -> list[dict]:
     """Tokens a second against what the rate of matrix products would allow, at its best and at the model's own sizes."""
-    start = T - 1 - (run.task.z_len[1] + 1)  # the column before the answer, as the loss has it
-    n = run.train.batch_size * (T - 1)
+    T, V = row_length(run.task), Alphabet(run.task.alphabet_size).n_tokens
+    start = prompt_length(run.task) - 1  # the column before the answer, as the loss has it
     of_all, of_ours = (limit.flops(run.model, T - 1, V, s) / T for s in (0, start))  # a token
-    best, own = matmul_rate(limit.large(), repetitions=repetitions), matmul_rate(limit.shapes(run.model, n), repetitions=repetitions)
     giga = {"best": statistics.median(best) / 1e9, "own": statistics.median(own) / 1e9}
     at_best, at_own, done = [r / of_all for r in best], [r / of_all for r in own], [r / of_ours for r in own]
     allowed = f"a whole pass of {of_all / 1e6:.2f} MFLOP a token, forward and backward"
