@@ -62,8 +62,8 @@ def test_trainer_takes_all_steps_and_stops_where_it_is_told_to():
 def test_generate_and_one_teacher_forced_pass_agree_on_every_row():
     run = sizes.tiny().replace(task=sizes.TINY_TASK | {"alphabet_size": 3, "n_rules": 1}, train=sizes.tiny().train.replace(n_steps=200))
     run = run.replace(evals=[{"name": "seen", "rules": "seen", "n_examples": 64}])
-    row = evaluation.compare("tiny", run, 200, 64, 1)  # raises where they differ
-    assert row.keys() == FIELDS and 0.0 < float(re.search(r", (\S+) of them right", row["note"])[1]) < 1.0
+    row, alone = evaluation.compare("tiny", run, 200, {64: 64, 1: 4}, 1)  # raises where they differ
+    assert row.keys() == FIELDS and row["target"] and not alone["target"] and 0.0 < float(re.search(r", (\S+) of them right", row["note"])[1]) < 1.0
 
 
 def test_plain_python_makes_examples_of_the_same_form_and_rule():
