@@ -13,7 +13,6 @@ from ditune.train import Pack
 
 from . import sizes
 from .timing import in_turn, point, row, seconds
-from .training import our_seconds
 
 MEMBERS = (1, 4, 16, 64)
 ON_A_CPU = "one core: packing does not pay here, so the study runs one process a core"
@@ -24,9 +23,15 @@ def pack_of(run: RunSpec, n_models: int, device: str) -> Pack:
     return Pack([run.replace(seed=s) for s in range(n_models)], device)
 
 
+def step_seconds(pack: Pack, n_steps: int):
+    """A function that gives the seconds of a step on data that are ready."""
+    batches = pack.data(0, n_steps).unbind(1)
+    return lambda: seconds(lambda: [pack.advance(batch) for batch in batches], pack.device) / n_steps
+
+
 def members(run: RunSpec, numbers, n_steps: int, repetitions: int, device: str) -> list[dict]:
     """Steps a second of all members together, against one run alone; and the seconds of a pack's step as a curve."""
-    sides = {m: partial(our_seconds, pack_of(run, m, device), n_steps) for m in numbers}
+    sides = {m: step_seconds(pack_of(run, m, device), -(-n_steps // m) if device == "cpu" else n_steps) for m in numbers}
     times = in_turn(sides, repetitions)
     rates = {m: [m / s for s in values] for m, values in times.items()}
     size = f"{run.model.n_layer} x {run.model.n_embd}, batch {run.train.batch_size}"
@@ -37,8 +42,7 @@ def members(run: RunSpec, numbers, n_steps: int, repetitions: int, device: str) 
 
 def curve(name: str, x_name: str, runs: dict[float, RunSpec], n_steps: int, repetitions: int, device: str) -> list[dict]:
     """The seconds of a step for each of the runs, which differ in one size."""
-    packs = {x: Pack([run], device) for x, run in runs.items()}
-    times = in_turn({x: partial(our_seconds, pack, n_steps) for x, pack in packs.items()}, repetitions)
+    times = in_turn({x: step_seconds(Pack([run], device), n_steps) for x, run in runs.items()}, repetitions)
     return [point(name, x_name, x, "s", values, f"batch {runs[x].train.batch_size}") for x, values in times.items()]
 
 
@@ -68,4 +72,4 @@ def measure(quick: bool = False) -> list[dict]:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     run = sizes.with_adamw(sizes.of_profile("laptop"), 128 if device == "cuda" else 32)
     n_steps, repetitions = (64, 9) if device == "cuda" else (4, 5)
-    return members(run, MEMBERS, n_steps if device == "cuda" else 1, repetitions, device) + scaling(run, n_steps, repetitions, device)
+    return members(run, MEMBERS, n_steps if device == "cuda" else 16, repetitions, device) + scaling(run, n_steps, repetitions, device)
