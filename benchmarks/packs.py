@@ -1,6 +1,6 @@
 """Many models in one program, and what a step costs as one of its sizes grows.
 
-A pack pays on a GPU, where launches and not arithmetic bound a small model. On a CPU it does not: the rows show it.
+A pack pays on a GPU, where launches and not arithmetic bound a small model. On a CPU it brings little, as the rows show.
 """
 
 from functools import partial
@@ -15,7 +15,7 @@ from . import sizes
 from .timing import in_turn, point, row, seconds
 
 MEMBERS = (1, 4, 16, 64)
-ON_A_CPU = "one core: packing does not pay here, so the study runs one process a core"
+ON_A_CPU = "one core, where a pack saves little; a process a core gains as many times as there are cores"
 
 
 def pack_of(run: RunSpec, n_models: int, device: str) -> Pack:
