@@ -133,7 +133,7 @@ def missed(contents: list[dict]) -> str:
         for row in bench.comparisons(content):
             if bench.reached(row) != "no":
                 continue
-            lines.append(f"- **{row['what']}**, against {row['peer_name']}: {bench.ratio(row)} of {row['target']:g}.{profile_of(content, row['what'])}")
+            lines.append(f"- **{row['what']}**, against {row['peer_name']}: {bench.ratio(row)} of {row['target']:g}.{profile_of(content, row['what']) or ' Remarks: ' + row['note'] + '.'}")
     return "\n".join(lines) or "Every target that was measured is reached."
 
 
