@@ -51,7 +51,7 @@ SETTINGS = (
     Setting("task", "rules_in_prompt", "rules in the prompt", "1", "text", ONLY, NOT_ASKED, always=False),
     Setting("task", "n_steps", "rewriting steps", "1", "text", ONLY, NOT_ASKED, always=False),
     Setting("model", "n_layer", "layers", "6", "text", "as in the paper", SMALL),
-    Setting("model", "n_head", "heads", "4", "text", "as in the paper", "in a narrower model fewer heads are wider ones"),
+    Setting("model", "n_head", "heads", "4", "text", "as in the paper", "fewer heads, so that each stays wide in a narrow model"),
     Setting("model", "n_embd", "width", "256", "text", "as in the paper", SMALL),
     Setting("model", "position", "positions", "learned", "inferred", "GPT-2's", "an option of this study, not GPT-2's"),
     Setting("train", "n_steps", "steps (passes over the data)", "50 passes", "text", "as many as 50 passes need at this batch", "as many as the time allows"),

@@ -1,6 +1,6 @@
 """The ledger of claims: what the papers state, by which rule each statement is decided, and the verdict on a table.
 
-A claim and its rule are written down together, before the runs that decide it:
+A claim and its rule are written down together, apart from any run, and should be before the runs that decide it:
 
     @claim("D1", statement=..., source=..., metric=..., rule=..., smallest_scale=...)
     def d1(frame): ...    # -> Finding("holds" | "fails" | "open", reason)

@@ -296,7 +296,7 @@ def change_in_words(tables: dict, differing: list[str]) -> str:
     both = low.index.intersection(high.index)
     text += f" The accuracy on unseen rules differs most at {n:,} rules: {low[both].mean():.2f} and {high[both].mean():.2f}, a difference of {found[n]} over the {len(both)} seed{'s' * (len(both) > 1)} of both."
     places = [f"passes one half at {place} rules" if (place := threshold(f)) else "does not pass one half in every seed" for f in tables.values()]
-    return f"{text} It {places[0]} in {name}, and {places[1]} in {other}."
+    return f"{text} It {places[0]} in {name}; in {other} it {places[1]}."
 
 
 def verdict_table(verdicts: dict, caption: str, name: str) -> str:

@@ -65,7 +65,7 @@ def convert(owner: str, name: str, kind, value):
         raise SpecError(f"{owner}.{name} = {value!r}; allowed: a finite number")
     elif kind in (int, str, bool) and type(value) is kind:
         return value
-    wanted = "int or [low, high]" if kind == Range else str(getattr(kind, "__name__", kind)) if origin is None else str(kind)
+    wanted = "int or [low, high]" if kind == Range else "a number, written with a point (3.0e-3)" if kind is float else str(getattr(kind, "__name__", kind)) if origin is None else str(kind)
     raise SpecError(f"{owner}.{name} = {value!r} has the wrong type; allowed: {wanted}")
 
 

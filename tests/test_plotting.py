@@ -143,7 +143,7 @@ def test_a_change_in_words_holds_its_numbers():
     tables = {"profile laptop": runs(), "profile workstation": higher(0.25)}
     text = plotting.change_in_words(tables, ["steps: 450 and 900"])
     assert "at 300 rules: 0.10 and 0.35, a difference of 0.25 [0.25, 0.25] over the 3 seeds of both" in text and "differ in steps: 450 and 900." in text
-    assert f"and passes one half at {threshold(tables['profile workstation'])} rules in profile workstation." in text
+    assert f"in profile workstation it passes one half at {threshold(tables['profile workstation'])} rules." in text
 
 
 def test_one_table_of_runs_is_compared_with_nothing():
