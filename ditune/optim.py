@@ -52,6 +52,7 @@ class Optimizer:
             self.muon(*(t[:, cut:] for t in (flat, grad, self.first)))
 
     def adamw(self, flat, grad, first, second):
+        """One AdamW step on columns (M, Q) of each tensor, in place (Loshchilov & Hutter 2019, algorithm 2)."""
         lr = self.spec.lr * self.lr_scale
         first.lerp_(grad, 1 - BETA_1)
         second.mul_(BETA_2).addcmul_(grad, grad, value=1 - BETA_2)
@@ -60,6 +61,7 @@ class Optimizer:
         flat.sub_(lr / (1 - BETA_1**self.step) * first / denominator)
 
     def muon(self, flat, grad, momentum):
+        """One Muon step on the matrices' columns (M, Q) of each tensor, in place (Jordan et al. 2024)."""
         lr = self.spec.muon_lr * self.lr_scale
         momentum.mul_(MUON_MOMENTUM).add_(grad)
         ahead = torch.add(grad, momentum, alpha=MUON_MOMENTUM)  # Nesterov
