@@ -85,7 +85,7 @@ def test_numbers_of_rules_are_on_a_logarithmic_axis_with_its_name():
 
 def test_a_single_seed_is_drawn_without_an_interval():
     drawn = svg(plotting.accuracy_by_rules({"profile laptop": table(UNSEEN, seeds=1).assign(device="a CPU", commit="")}))
-    assert "<path" in drawn and "nan" not in drawn
+    assert b"<path" in drawn and b"nan" not in drawn
 
 
 def test_the_origin_names_profile_seeds_machine_and_commit():
