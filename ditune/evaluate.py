@@ -20,8 +20,7 @@ SLICES = ("no_op", "occurrences", "family", "k", "x_len", "z_len")
 @torch.no_grad()
 def answered(spec: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, start: int, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Of rows (M, B, T) whose answers start at column `start` or later: is the whole answer right (M, B) bool, and the
-    mean negative log-likelihood of its tokens (M, B). Columns before a row's own answer must be masked by the caller
-    through `answer_targets`."""
+    mean negative log-likelihood of its tokens (M, B). What of a prompt lies behind `start` is not scored."""
     targets = answer_targets(tokens, start, pad)
     logits = forward(spec, w, tokens[:, :, :-1].long(), start - 1).float()
     scored = targets != pad
@@ -33,7 +32,7 @@ def answered(spec: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, 
 def answer_targets(tokens: torch.Tensor, start: int, pad: int) -> torch.Tensor:
     """Tokens from column `start` on, those up to a row's "=" replaced by padding: (..., T - start).
 
-    The sign "=" is three below `pad` in `Alphabet`; where inputs differ in length, prompts end at different columns.
+    The sign "=" is two below `pad` in `Alphabet`; where inputs differ in length, prompts end at different columns.
     """
     tail = tokens[..., start:]
     is_sign = tail == pad - 2

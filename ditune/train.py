@@ -1,10 +1,10 @@
 """The training loop: M runs of equal shape as one program, on the CPU (M = 1) or captured in a CUDA graph.
 
 A pack's runs may differ in task, seed and evaluation sets; they share the shapes of model and data and the training
-settings. A member of a pack ends where its solo run ends. A killed run resumes from its checkpoint and ends in the same
+settings. A member of a pack ends where its solo run ends, to within rounding. A killed run resumes from its checkpoint and ends in the same
 record bit for bit (CPU), because data, order and schedule are functions of the step.
 
-Shapes: M models, P parameters of a model, B batch, T positions, A answer positions.
+Shapes: M models, P parameters of a model, B batch, T positions.
 """
 
 import ctypes
