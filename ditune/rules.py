@@ -12,6 +12,7 @@ from .hashing import Stream, below, permute, stream
 from .specs import FAMILIES, TaskSpec
 
 FEW_RULES = 10_000  # so many rules are kept in memory, about 1 MB
+PATIENCE = 50  # draws of a rule or an input before what it asks for is taken to be impossible
 N_CHOICES = 4  # hash words that decide an example's kind, before its letters
 
 
@@ -69,6 +70,11 @@ class Rules:
     def __getitem__(self, rows) -> "Rules":
         return Rules(self.x[rows], self.y[rows], self.family.index_select(0, rows), self.k.index_select(0, rows))
 
+    def put(self, rows, others: "Rules") -> None:
+        """Take the sides of other rules of the same families and k in these rows."""
+        for side, other in ((self.x, others.x), (self.y, others.y)):
+            side.letters[rows], side.length[rows] = other.letters, other.length
+
 
 def by_k(spec: TaskSpec, k: torch.Tensor, value) -> torch.Tensor:
     """value(k) of each row: (B,) int64."""
@@ -87,14 +93,58 @@ def side_words(spec: TaskSpec, side: str, key, rank: torch.Tensor, length: torch
     return Words(letters, length, bounds[0] == bounds[1])
 
 
+def belongs(word: Words, family: int, k: int) -> torch.Tensor:
+    """Whether words have the form of a restricted family (index into specs.FAMILIES) and k: (B,) bool.
+
+    Each letter must be the one at the first place of its base letter: for repeated words every k-th, else the leading ones.
+    """
+    B, longest = word.letters.shape
+    same_family, same_k = torch.full_like(word.length, family), torch.full_like(word.length, k)
+    first = family_index(same_family, same_k, word.length, longest) * (k if FAMILIES[family] == "repeated" else 1)
+    beyond = torch.arange(longest, device=first.device)[None] >= word.length[:, None]
+    return ((word.letters == word.letters.gather(1, first.clamp(max=longest - 1))) | beyond).all(dim=1)
+
+
+def in_two_groups(spec: TaskSpec, rules: Rules) -> torch.Tensor:
+    """Whether a side of the rules (B,) has more form than its family and k ask for: that of another restricted family or k
+    of the task with as few base letters or fewer; as aaaa has. (B,) bool. k = 1 asks for no form, and is set apart alike in all families."""
+    found = torch.zeros_like(rules.k, dtype=torch.bool)
+    for family in (FAMILIES.index(f) for f in spec.families if f != "uniform"):
+        for k in range(max(2, spec.k[0]), spec.k[1] + 1):
+            other = (rules.family != family) | (rules.k != k)
+            for side in (rules.x, rules.y):
+                as_few = -(-side.length // k) <= -(-side.length // rules.k)
+                found |= other & as_few & belongs(side, family, k)
+    return found
+
+
 def make_rules(spec: TaskSpec, seed: int, number: torch.Tensor, unseen: bool = False) -> Rules:
     """The rules of the given numbers (B,) int64, of training or (`unseen`) set apart from it.
 
+    Within a family and k, `drawn_rules` sets words apart. A word such as aaaa belongs to several families, and the test
+    could meet in one what training has in another; so a rule with such a side gives way to the rule of another number of
+    its family and k, which for training is one beyond its n_rules. Where all words are of this kind (k copies of a single
+    letter), they stay, and `RunSpec` refuses the test.
+    """
+    rules = drawn_rules(spec, seed, number, unseen)
+    rows = torch.arange(len(number) if spec.n_groups > 1 else 0, device=number.device)
+    step, end = -(-spec.n_rules * spec.rules_in_prompt // spec.n_groups), spec.n_pairs(unseen) * spec.rules_in_prompt // spec.n_groups
+    for attempt in range(1, PATIENCE):
+        rows = rows[in_two_groups(spec, rules[rows])]
+        if len(rows) == 0:
+            break
+        group, inside = number[rows] % spec.n_groups, number[rows] // spec.n_groups
+        rules.put(rows, drawn_rules(spec, seed, group + spec.n_groups * ((inside + step * attempt) % end), unseen))
+    return rules
+
+
+def drawn_rules(spec: TaskSpec, seed: int, number: torch.Tensor, unseen: bool) -> Rules:
+    """The rules of the given numbers (B,), set apart within a family and k.
+
     The leading letters of a side come from a keyed permutation of all such prefixes, of which training owns the first
     half and test the other: no word of one is ever a word of the other. Rule r takes x prefix r mod n_x and a y prefix
-    that makes the pair new; so rules are distinct, and no two share x while there are enough words. All of this holds
-    within a family and k. Two families meet in words that belong to both, such as aaaa, which training and test can then
-    share; and uniform words beside other families are drawn once for each k, so that these draws can repeat a rule.
+    that makes the pair new; so rules are distinct, and no two share x while there are enough words. Uniform words beside
+    other families are drawn once for each k, so that these draws can repeat a rule.
     """
     families = torch.tensor([FAMILIES.index(f) for f in spec.families], device=number.device)
     family = families[number % len(families)]

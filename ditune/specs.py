@@ -150,7 +150,7 @@ class TaskSpec(Spec):
     families: tuple[str, ...] = ("uniform",)
     """Families of words that both sides of a rule are drawn from: uniform, repeated, periodic, mirrored.
 
-    Training and test are set apart within a family and k; a word that belongs to two, such as aaaa, can be in both."""
+    Training and test are set apart; a word that belongs to two, such as aaaa, is left out of the test."""
     k: Range = (1, 1)
     """Constrainedness of the restricted families: copies of the base word in a side. Uniform words have no k: where they
     stand beside other families and k is a range, they get as many rules for each k, and a rule may then occur twice."""
@@ -316,6 +316,9 @@ class RunSpec(Spec):
                 for name in DECIDE_RULES:
                     equal = getattr(e.task, name) == getattr(self.task, name)
                     self.require(equal, "evals", f"sets of seen rules with the {name} that is trained on")
+            if e.rules == "unseen" and (e.task is None or (e.task.families, e.task.k) == (self.task.families, self.task.k)):
+                one_letter = self.task.n_groups > 1 and min(self.task.x_len[0], self.task.y_len[0]) <= self.task.k[1]
+                self.require(not one_letter, "evals", "sets of unseen rules in words of k copies of two letters or more: aaaa belongs to every family and k")
             if e.task and e.rules == "unseen":
                 for side in ("x_len", "y_len"):
                     words = f"sets of unseen rules with the {side}, families and k that are trained on, with no length in common, or with long words"

@@ -18,10 +18,8 @@ from functools import lru_cache
 import torch
 
 from .hashing import Stream, below, permute, stream
-from .rules import FEW_RULES, N_CHOICES, Rules, Words, drawn_range, make_rules, rule_table
+from .rules import FEW_RULES, N_CHOICES, PATIENCE, Rules, Words, drawn_range, make_rules, rule_table
 from .specs import TaskSpec
-
-PATIENCE = 50  # draws of an input before what it asks for is taken to be impossible
 
 
 # ---- inputs and answers ----------------------------------------------------------------------------------------------

@@ -143,8 +143,8 @@ GOLDEN = [  # what is made, seed, examples, digest
     ("unseen", 2, 500, "749bf9f8b735eaa4", ragged | {"alphabet_size": 4, "n_rules": 100}),
     ("seen", 1, 2000, "75bda4aa3a0e9c9a", ragged | {"occurrences": [1, 2], "replace_which": "all", "no_op_share": 0.2, "tail_alpha": 0.3}),
     ("seen", 5, 500, "beecf14f6977c8bc", short | {"occurrences": [1, 2, 3], "replace_which": "last", "alphabet_size": 9}),
-    ("seen", 5, 500, "ec8f42226e0e87c1", ragged | {"occurrences": [1, 2], "replace_which": 2, "families": ["periodic", "uniform"], "k": [1, 2]}),
-    ("seen", 2, 500, "05c7c97f16dd32fa", ragged | {"families": ["repeated", "mirrored", "periodic"], "k": [1, 2], "n_rules": 40}),
+    ("seen", 5, 500, "6b98723973fbc70f", ragged | {"occurrences": [1, 2], "replace_which": 2, "families": ["periodic", "uniform"], "k": [1, 2]}),
+    ("seen", 2, 500, "230cc31ee031d41a", ragged | {"families": ["repeated", "mirrored", "periodic"], "k": [1, 2], "n_rules": 40}),
     ("unseen", 2, 500, "2c4c4ab7912e9622", {"families": ["mirrored"], "k": [2, 5], "alphabet_size": 200}),
     ("seen", 4, 300, "60e9e340e011f0e2", ragged | {"rules_in_prompt": 3, "n_steps": 4, "no_op_share": 0.2, "alphabet_size": 5, "n_rules": 100}),
     ("unseen", 4, 300, "a72829c90a5d9dc6", short | {"rules_in_prompt": 2, "alphabet_size": 3, "n_rules": 20}),
@@ -172,6 +172,19 @@ def test_the_bits_are_those_of_the_first_version(kind, seed, n, digest, changes)
 def test_unseen_rules_share_neither_side_with_any_training_rule(families, k, lengths):
     spec = TaskSpec.of(alphabet_size=4, x_len=lengths, y_len=lengths, z_len=20, families=families, k=k, n_rules=4)
     seen, unseen = (make_rules(spec, 0, torch.arange(min(spec.n_pairs(u), 5000)), u) for u in (False, True))
+    for side in ("x", "y"):
+        words = [{bytes(w.tolist()) for w in getattr(rules, side).letters} for rules in (seen, unseen)]
+        assert words[0] and words[1] and not words[0] & words[1]
+
+
+@pytest.mark.parametrize("families, k, length", [(("repeated", "periodic", "mirrored"), (2, 3), 6), (("periodic",), (2, 4), 8), (("mirrored", "repeated"), (2, 2), 5)])
+def test_unseen_rules_share_no_side_with_training_rules_of_other_families(families, k, length):
+    spec = TaskSpec.of(alphabet_size=4, x_len=length, y_len=length, z_len=2 * length, families=families, k=k, n_rules=40)
+    seen, unseen = (make_rules(spec, 0, torch.arange(min(spec.n_pairs(u), 5_000)), u) for u in (False, True))
+    groups = torch.stack([unseen.family, unseen.k]).unique(dim=1).shape[1]
+    assert groups == spec.n_groups, "each family and k is tested"
+    first = {bytes([*x.tolist(), *y.tolist()]) for x, y in zip(seen.x.letters[:40], seen.y.letters[:40])}
+    assert len(first) == 40, "the rules of training stay distinct"
     for side in ("x", "y"):
         words = [{bytes(w.tolist()) for w in getattr(rules, side).letters} for rules in (seen, unseen)]
         assert words[0] and words[1] and not words[0] & words[1]
