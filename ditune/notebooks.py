@@ -187,7 +187,7 @@ def _read(stem: str) -> dict:
 def fingerprint(planned: Plan) -> str:
     """A hash of all that the executed copy depends on: cells, parameters, this package, libraries, records."""
     cells = [[cell["cell_type"], "".join(cell["source"]), cell["metadata"]] for cell in _read(planned.stem)["cells"]]
-    package = {path.name: _digest(path) for path in sorted(provenance.PACKAGE.glob("*.py"))}
+    package = {path.name: _digest(path) for path in sorted(provenance.PACKAGE.rglob("*.py"))}
     found = [[path.parent.name, path.name, _digest(path)] for path in sources(planned) if path.exists()]
     return provenance.short_hash(json.dumps([cells, planned.parameters, package, installed(), found]))
 

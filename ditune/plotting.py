@@ -13,7 +13,8 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter
 
 from .choices import shown
-from .claims import PAPER_CURVE, sentence
+from .claims.ledger import sentence
+from .claims.number_of_rules import PAPER_CURVE
 from .intervals import differences, interval, threshold
 
 # Okabe and Ito's palette.

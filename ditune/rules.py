@@ -105,16 +105,18 @@ def belongs(word: Words, family: int, k: int) -> torch.Tensor:
     return ((word.letters == word.letters.gather(1, first.clamp(max=longest - 1))) | beyond).all(dim=1)
 
 
-def in_two_groups(spec: TaskSpec, rules: Rules) -> torch.Tensor:
-    """Whether a side of the rules (B,) has more form than its family and k ask for: that of another restricted family or k
-    of the task with as few base letters or fewer; as aaaa has. (B,) bool. k = 1 asks for no form, and is set apart alike in all families."""
+def has_other_form(spec: TaskSpec, rules: Rules) -> torch.Tensor:
+    """Whether a side of the rules (B,) has, by chance, the form of another restricted family or k of the task: (B,) bool.
+
+    aaaa has all forms. A form that all words of the rule's family and k have does not count: of k = 4, periodic words are
+    those of k = 2 as well. A word of distinct base letters tells which these are.
+    """
     found = torch.zeros_like(rules.k, dtype=torch.bool)
-    for family in (FAMILIES.index(f) for f in spec.families if f != "uniform"):
-        for k in range(max(2, spec.k[0]), spec.k[1] + 1):
-            other = (rules.family != family) | (rules.k != k)
-            for side in (rules.x, rules.y):
-                as_few = -(-side.length // k) <= -(-side.length // rules.k)
-                found |= other & as_few & belongs(side, family, k)
+    for side in (rules.x, rules.y):
+        distinct = Words(family_index(rules.family, rules.k, side.length, side.letters.shape[1]), side.length)
+        for family in (FAMILIES.index(f) for f in spec.families if f != "uniform"):
+            for k in range(spec.k[0], spec.k[1] + 1):
+                found |= belongs(side, family, k) & ~belongs(distinct, family, k)
     return found
 
 
@@ -123,14 +125,14 @@ def make_rules(spec: TaskSpec, seed: int, number: torch.Tensor, unseen: bool = F
 
     Within a family and k, `drawn_rules` sets words apart. A word such as aaaa belongs to several families, and the test
     could meet in one what training has in another; so a rule with such a side gives way to the rule of another number of
-    its family and k, which for training is one beyond its n_rules. Where all words are of this kind (k copies of a single
-    letter), they stay, and `RunSpec` refuses the test.
+    its family and k, which for training is one beyond its n_rules. Where no other can be found (k copies of one letter), it
+    stays, and `RunSpec` refuses the test.
     """
     rules = drawn_rules(spec, seed, number, unseen)
     rows = torch.arange(len(number) if spec.n_groups > 1 else 0, device=number.device)
     step, end = -(-spec.n_rules * spec.rules_in_prompt // spec.n_groups), spec.n_pairs(unseen) * spec.rules_in_prompt // spec.n_groups
     for attempt in range(1, PATIENCE):
-        rows = rows[in_two_groups(spec, rules[rows])]
+        rows = rows[has_other_form(spec, rules[rows])]
         if len(rows) == 0:
             break
         group, inside = number[rows] % spec.n_groups, number[rows] // spec.n_groups

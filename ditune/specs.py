@@ -332,17 +332,19 @@ DECIDE_RULES = ("n_rules", "x_len", "y_len", "families", "k", "tail_alpha", "rul
 def may_coincide(trained: TaskSpec, tested: TaskSpec, side: str) -> bool:
     """Whether a side (x_len or y_len) of unseen rules of one task can be that of a training rule of another.
 
-    No, if no length is in common, or if families, k and the beginnings that tell training from test are the same (which
-    keeps words apart within a family and k, as in training's own task). No also, if a test word is one of the training
-    words in less than one of 1,000 cases: of words with m free letters there are alphabet^m / 2 on each side, so one
-    training word is met with a chance of 2 / alphabet^m, where m is that of the task whose words are freer.
+    No, if no length is in common, or if the families and k trained on are among those tested, up to the same k, with the same
+    beginnings that tell training from test: these keep words apart within a family and k, and no test word has the form of
+    another. No also, if a test word is one of the training words in less than one of 1,000 cases: of words with m free
+    letters there are alphabet^m / 2 on each side, so one training word is met with a chance of 2 / alphabet^m, where m is
+    that of the task whose words are freer.
     """
     sides = [(task, getattr(task, side)) for task in (trained, tested)]
     (low, high), (low_tested, high_tested) = (lengths for _, lengths in sides)
     beginnings = [[task.prefix_len(n, k) for k in range(task.k[0], task.k[1] + 1)] for task, n in sides]
     if high < low_tested or high_tested < low:
         return False
-    if (trained.families, trained.k, beginnings[0]) == (tested.families, tested.k, beginnings[1]):
+    among = {*trained.families} <= {*tested.families} and tested.k[0] <= trained.k[0] and tested.k[1] == trained.k[1]
+    if among and beginnings[0] == beginnings[1][trained.k[0] - tested.k[0] :]:
         return False
     free = max(-(-n[0] // task.k[1]) for task, n in sides)
     return 2 * trained.n_rules * trained.rules_in_prompt * 1000 > trained.alphabet_size**free

@@ -21,7 +21,6 @@ from .hashing import Stream, below, permute, stream
 from .rules import FEW_RULES, N_CHOICES, PATIENCE, Rules, Words, drawn_range, make_rules, rule_table
 from .specs import TaskSpec
 
-
 # ---- inputs and answers ----------------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ PARTS = {"task": TaskSpec, "model": ModelSpec, "train": TrainSpec}
 
 
 def specs(task=None, model=None, train=None, n_rules=(1000,), n_test=100_000):
-    return experiments.number_of_rules(list(n_rules), 2, n_test, task or {}, model or {}, train or {})
+    return experiments.number_of_rules(list(n_rules), 0, 2, n_test, task or {}, model or {}, train or {})
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ditune import claims
-from ditune.claims import LEDGER, NOT_REPRODUCED, PAPER_CURVE, REPRODUCED, RULES, UNDECIDED, judge
+from ditune.claims import LEDGER, NOT_REPRODUCED, REPRODUCED, RULES, UNDECIDED, judge, ledger
+from ditune.claims.number_of_rules import FEW_EXAMPLES, PAPER_CURVE, PLACE
 from ditune.intervals import crossing, differences, interval, threshold
 from ditune.records import columns
 from ditune.specs import RunSpec
@@ -191,13 +192,13 @@ def test_a_verdict_carries_its_numbers():
 def test_every_claim_has_a_rule_and_an_id_is_entered_once():
     assert LEDGER.keys() == RULES.keys() and all(c.id == id for id, c in LEDGER.items())
     with pytest.raises(ValueError, match="D1"):
-        claims.claim("D1")(lambda frame: None)
+        ledger.claim("D1")(lambda frame: None)
 
 
 def test_the_printed_rules_name_the_bounds_that_decide():
     text = claims.in_words(IDS)
     assert all(LEDGER[id].rule in text and str(LEDGER[id].smallest_scale) in text for id in IDS)
-    assert all(str(bound) in text for bound in (claims.LEARNT, claims.LOW, claims.HIGH, claims.FEW_EXAMPLES, *claims.PLACE))
+    assert all(str(bound) in text for bound in (ledger.LEARNT, ledger.LOW, ledger.HIGH, FEW_EXAMPLES, *PLACE))
 
 
 # ---- intervals and thresholds ----------------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(ditune, words, message):
         ("02", "task", "{1: 2}", "unknown TaskSpec field '1'"),
         ("02", "task", "{n_rules: 7}", "holds n_rules"),
         ("02", "n_seeds", "100000000", "n_seeds = 100000000; allowed: 1 to 1000"),
-        ("02", "n_rules", "[]", "at least one number"),
+        ("02", "n_rules", "[]", "at least one value"),
         ("02", "n_test", "1000000000000000000000", "EvalSpec.n_examples = 1000000000000000000000"),
         ("02", "train", "{lr: .inf}", "TrainSpec.lr = inf; allowed: a finite number"),
         ("02", "model", "{n_embd: 1000000000000}", "n_embd = 1000000000000"),

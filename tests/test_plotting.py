@@ -62,7 +62,7 @@ def test_the_papers_curve_is_drawn_beside_ours_and_labelled_as_read_off():
     figure = plotting.accuracy_by_rules({"profile laptop": runs()})
     assert "read off ±0.005" in texts(figure) and "chance" in texts(figure)
     drawn = [dict(zip(line.get_xdata(), line.get_ydata())) for line in figure.axes[0].lines]
-    assert claims.PAPER_CURVE in drawn
+    assert claims.number_of_rules.PAPER_CURVE in drawn
 
 
 def test_each_profile_with_records_has_a_panel_and_a_line_on_its_origin():

@@ -38,7 +38,7 @@ def test_a_profile_sets_every_parameter_of_every_notebook_and_is_valid(profile):
 def test_the_profile_paper_has_the_papers_sizes_and_grid():
     (planned,) = notebooks.plan(["02_number_of_rules"], "paper")
     grid = planned.parameters["n_rules"]
-    assert grid == list(claims.PAPER_CURVE) and len(planned.specs) == len(grid) * planned.parameters["n_seeds"]
+    assert grid == list(claims.number_of_rules.PAPER_CURVE) and len(planned.specs) == len(grid) * planned.parameters["n_seeds"]
     for run in planned.specs:
         assert run.task == specs.TaskSpec(n_rules=run.task.n_rules) and run.model == specs.ModelSpec() and run.train.optimizer == "adamw"
 

@@ -58,7 +58,7 @@ def test_what_the_package_imports_is_declared():
     declared = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["cluster"]
     names = {Requirement(text).name.lower().replace("_", "-") for text in declared}
     imported = set()
-    for path in (ROOT / "ditune").glob("*.py"):
+    for path in (ROOT / "ditune").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.split(".")[0] for alias in node.names}
@@ -99,7 +99,7 @@ def test_the_pages_listed_are_the_pages_there_are():
 
 
 def test_modules_are_short():
-    lengths = {path.name: len(path.read_text().splitlines()) for path in (ROOT / "ditune").glob("*.py")}
+    lengths = {str(path): len(path.read_text().splitlines()) for path in (ROOT / "ditune").rglob("*.py")}
     assert {name: n for name, n in lengths.items() if n > 400} == {}
 
 

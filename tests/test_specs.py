@@ -50,7 +50,7 @@ def test_what_is_impossible_is_refused_in_one_line(spec, values, message):
         ({"x_len": [3, 5]}, True),
         ({"x_len": [2, 3]}, False),
         ({"families": ["mirrored"], "k": 2}, False),
-        ({"families": ["uniform", "mirrored"]}, False),
+        ({"families": ["uniform", "mirrored"]}, True),
     ],
 )
 def test_unseen_rules_of_another_task_are_refused_where_they_may_be_training_rules(change, apart):
@@ -85,3 +85,13 @@ def test_seen_rules_of_another_task_are_those_of_training(change):
     assert RunSpec(task=trained, evals=(EvalSpec(rules="seen", task=trained.replace(z_len=12)),))
     with pytest.raises(SpecError, match=f"sets of seen rules with the {next(iter(change))} that is trained on"):
         RunSpec(task=trained, evals=(EvalSpec(rules="seen", task=trained.replace(**change)),))
+
+
+@pytest.mark.parametrize("families", [["repeated"], ["periodic", "mirrored"], ["repeated", "periodic", "mirrored"]])
+def test_unseen_rules_of_lower_k_and_other_families_are_never_training_rules(families):
+    both = {"alphabet_size": 4, "x_len": 8, "y_len": 8, "z_len": 12, "n_rules": 40}
+    trained = TaskSpec.of(families=families, k=[3, 4], **both)
+    tested = TaskSpec.of(families=["repeated", "periodic", "mirrored"], k=[2, 4], **both)
+    assert not may_coincide(trained, tested, "x_len") and may_coincide(tested, trained, "x_len")
+    for side in ("x", "y"):
+        assert not words(trained, side, False) & words(tested, side, True)

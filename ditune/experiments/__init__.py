@@ -1,0 +1,25 @@
+"""What each notebook runs: its parameters in, a list of run specs out.
+
+A function's keywords are the parameters of its notebook, so a notebook, the command line and a cluster build the same
+specs. Nothing heavy is imported: a wrong parameter is reported before anything starts.
+"""
+
+from . import rewriting
+from .common import literal
+from .rewriting import long_tail, no_ops, number_of_rules, occurrences, rewriting_tasks, semantic_families, thresholds
+
+__all__ = ["SPECS", "SURVEYS", "literal", "rewriting"]
+
+SPECS = {
+    "01_rewriting_tasks": rewriting_tasks,
+    "02_number_of_rules": number_of_rules,
+    "03_no_ops": no_ops,
+    "04_occurrences": occurrences,
+    "05_semantic_families": semantic_families,
+    "06_long_tail": long_tail,
+    "07_what_moves_the_threshold": thresholds,
+}
+"""The function of each notebook that trains, or whose parameters need a check; the other notebooks need no runs."""
+
+SURVEYS = ("17_cost",)
+"""Notebooks that draw on the records of all others and on `results/benchmarks/`, and make none of their own."""

@@ -1,0 +1,58 @@
+"""What the functions of all chapters share: reading parameters, and runs that are tested on seen and unseen rules."""
+
+import yaml
+
+from ..specs import EvalSpec, RunSpec, SpecError, TaskSpec
+
+MOST_SEEDS, MOST_SHOWN = 1000, 10**7  # larger numbers are mistakes of typing
+
+
+def literal(name: str, value, kind: type):
+    """A parameter as a value of the given kind; papermill's `-p` leaves lists as text, which is read here as YAML."""
+    if isinstance(value, str) and kind is not str:
+        try:
+            value = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError):  # ValueError: a number of thousands of digits, a day that does not exist
+            pass
+    if isinstance(value, bool) or not isinstance(value, kind):
+        raise SpecError(f"{name} = {value!r} has the wrong type; allowed: {kind.__name__}")
+    return value
+
+
+def listed(name: str, value, kind: type = object) -> list:
+    """A parameter that is a list of at least one value of the given kind."""
+    values = literal(name, value, list)
+    if not values:
+        raise SpecError(f"{name} = []; allowed: at least one value")
+    for one in values:
+        if kind is not object and (isinstance(one, bool) or not isinstance(one, kind)):
+            raise SpecError(f"{name} = {values!r}; allowed: a list of {kind.__name__}")
+    return values
+
+
+def seeds_of(first_seed, n_seeds) -> range:
+    """The seeds first_seed .. first_seed + n_seeds - 1."""
+    first, n = literal("first_seed", first_seed, int), literal("n_seeds", n_seeds, int)
+    if not 1 <= n <= MOST_SEEDS:
+        raise SpecError(f"n_seeds = {n!r}; allowed: 1 to {MOST_SEEDS}")
+    return range(first, first + n)
+
+
+def without(name: str, values, *parameters: str) -> dict:
+    """A mapping of fields that does not hold those that are parameters of their own."""
+    values = literal(name, values, dict)
+    for parameter in parameters:
+        if parameter in values:
+            raise SpecError(f"{name} = {values!r} holds {parameter}; allowed: the other fields, for {parameter} is a parameter of its own")
+    return values
+
+
+def tested(n_test: int, task: dict | None = None) -> list[EvalSpec]:
+    """Evaluation sets "unseen" and "seen" of n_test examples each, of the task trained on or of another."""
+    other = TaskSpec.of(**task) if task else None
+    return [EvalSpec.of(name=rules, rules=rules, n_examples=literal("n_test", n_test, int), task=other) for rules in ("unseen", "seen")]
+
+
+def rewriting_run(task: dict, model: dict, train: dict, evals: list[EvalSpec], seed: int) -> RunSpec:
+    """A run of the given settings."""
+    return RunSpec.of(task=task, model=model, train=train, evals=evals, seed=seed)

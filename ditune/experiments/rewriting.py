@@ -1,0 +1,135 @@
+"""The chapters on string rewriting, 01 to 08: parameters in, list of run specs out.
+
+Parameters that several chapters have: n_rules, a list of numbers of training rules I; first_seed and n_seeds, the seeds
+first_seed .. first_seed + n_seeds - 1 of each cell; n_test, examples of each evaluation set; task, model, train, the fields
+of `TaskSpec`, `ModelSpec`, `TrainSpec` that differ from the paper's. A cell that two chapters share is one run.
+"""
+
+from ..specs import EvalSpec, RunSpec, SpecError, TaskSpec
+from .common import MOST_SHOWN, listed, literal, rewriting_run, seeds_of, tested, without
+
+FAMILIES = ["repeated", "periodic", "mirrored"]
+"""The restricted families, which the tests of the chapter on them are drawn from."""
+
+
+def rewriting_tasks(seed, task, n_examples) -> list[RunSpec]:
+    """Checks the parameters of the chapter on the task, which trains nothing and so needs no runs.
+
+    seed: of the streams that rules and inputs are drawn from; task: fields of `TaskSpec` that differ from the paper's;
+    n_examples: how many examples are looked at.
+    """
+    RunSpec.of(task=literal("task", task, dict), seed=literal("seed", seed, int))
+    if not 1 <= literal("n_examples", n_examples, int) <= MOST_SHOWN:
+        raise SpecError(f"n_examples = {n_examples!r}; allowed: 1 to {MOST_SHOWN}")
+    return []
+
+
+def number_of_rules(n_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
+    """02: accuracy against the number of training rules at a fixed budget (2405.19787, symbolic experiments; D1-D4)."""
+    task, model, train = without("task", task, "n_rules"), literal("model", model, dict), literal("train", train, dict)
+    return [
+        rewriting_run(task | {"n_rules": n}, model, train, tested(n_test), seed)
+        for n in listed("n_rules", n_rules, int)
+        for seed in seeds_of(first_seed, n_seeds)
+    ]
+
+
+def no_ops(no_op_shares, n_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
+    """03: inputs without x among the training examples (2405.19787, no-ops; D5; the paper: shares 0.1 to 0.5).
+
+    All runs with no-ops are tested on inputs of which half are no-ops. Share 0 is chapter 02. Control: no no-ops, and as
+    many examples with x as there are at the largest share, in smaller batches, so that the number of steps stays.
+    """
+    task, model, train = without("task", task, "n_rules", "no_op_share"), literal("model", model, dict), literal("train", train, dict)
+    shares, numbers, seeds = listed("no_op_shares", no_op_shares, (int, float)), listed("n_rules", n_rules, int), seeds_of(first_seed, n_seeds)
+    runs = number_of_rules(numbers, first_seed, n_seeds, n_test, task, model, train)
+    for share in shares:
+        for n in numbers:
+            own = task | {"n_rules": n, "no_op_share": share}
+            runs += [rewriting_run(own, model, train, tested(n_test, own | {"no_op_share": 0.5}), seed) for seed in seeds]
+    defaults, kept = RunSpec.of(task=task, train=train), 1 - max(shares)
+    fewer = task | {"n_examples": max(1, round(kept * defaults.task.n_examples))}
+    smaller = train | {"batch_size": max(1, round(kept * defaults.train.batch_size))}
+    return runs + number_of_rules(numbers, first_seed, n_seeds, n_test, fewer, model, smaller)
+
+
+def occurrences(occurrences, n_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
+    """04: how often x occurs in the training inputs (2402.10891 table 1; D9; the paper: 1, 10, 20 and 1, 5, 10, 15, 20 mixed).
+
+    occurrences: list of lists of numbers; each is one kind of training. All are tested on all numbers from 1 to the largest.
+    """
+    task, model, train = without("task", task, "n_rules", "occurrences"), literal("model", model, dict), literal("train", train, dict)
+    kinds = [listed("occurrences", kind, int) for kind in listed("occurrences", occurrences, list)]
+    whole_range = list(range(1, max(map(max, kinds)) + 1))
+    runs = []
+    for kind in kinds:
+        for n in listed("n_rules", n_rules, int):
+            own = task | {"n_rules": n, "occurrences": kind}
+            evals = tested(n_test, own | {"occurrences": whole_range})
+            runs += [rewriting_run(own, model, train, evals, seed) for seed in seeds_of(first_seed, n_seeds)]
+    return runs
+
+
+def semantic_families(mixes, k_ranges, n_rules, lowest_k, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
+    """05: rules of restricted families (OIF, semantic diversity; D7, D8, D16; the paper: k = 3-4 to 3-60, tested on k < 3).
+
+    mixes: list of lists of families, each trained at the first k range and the largest number of rules; the last mix also at
+    all k ranges and all numbers of rules; "uniform" alone is the unrestricted task. Sets: "seen" and "unseen" of the task trained on;
+    "families", unseen rules of all three restricted families with k from lowest_k to the largest trained, told apart by slices;
+    "uniform", unseen rules of random words.
+    """
+    task, model, train = without("task", task, "n_rules", "families", "k"), literal("model", model, dict), literal("train", train, dict)
+    mixes, ranges, numbers = listed("mixes", mixes, list), listed("k_ranges", k_ranges, list), listed("n_rules", n_rules, int)
+    cells = [(mix, ranges[0], max(numbers)) for mix in mixes]
+    cells += [(mixes[-1], k, max(numbers)) for k in ranges] + [(mixes[-1], ranges[0], n) for n in numbers]
+    runs = []
+    for mix, k, n in cells:
+        own = task | {"n_rules": n, "families": mix, "k": 1 if mix == ["uniform"] else k}
+        others = task | {"n_rules": n, "families": FAMILIES, "k": [literal("lowest_k", lowest_k, int), TaskSpec.of(**own).k[1] if mix != ["uniform"] else ranges[0][1]]}
+        evals = tested(n_test) + [
+            EvalSpec.of(name="families", n_examples=n_test, task=others),
+            EvalSpec.of(name="uniform", n_examples=n_test, task=task | {"n_rules": n}),
+        ]
+        runs += [rewriting_run(own, model, train, evals, seed) for seed in seeds_of(first_seed, n_seeds)]
+    return list(dict.fromkeys(runs))
+
+
+def long_tail(tail_alphas, n_rules, kept_share, halved_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
+    """06: rules with unequal numbers of examples (2405.19787, long tail; D6, D11; the paper: alpha 2 to 0.03, I = 1k, 10k, 100k).
+
+    tail_alphas: of the weights U^(1/alpha) of the rules; without a tail it is chapter 02. Halving: kept_share of the examples
+    of halved_rules rules, evenly over the rules or with the longest of these tails; and all of the examples.
+    """
+    task, model, train = without("task", task, "n_rules", "tail_alpha"), literal("model", model, dict), literal("train", train, dict)
+    alphas, numbers = listed("tail_alphas", tail_alphas, (int, float)), listed("n_rules", n_rules, int)
+    shared = (first_seed, n_seeds, n_test)
+    runs = number_of_rules(numbers, *shared, task, model, train)
+    for alpha in alphas:
+        runs += number_of_rules(numbers, *shared, task | {"tail_alpha": float(alpha)}, model, train)
+    if not 0 < literal("kept_share", kept_share, (int, float)) <= 1:
+        raise SpecError(f"kept_share = {kept_share!r}; allowed: a number above 0, at most 1")
+    half = task | {"n_examples": round(kept_share * RunSpec.of(task=task).task.n_examples)}
+    for tail in (None, float(min(alphas))):
+        runs += number_of_rules([literal("halved_rules", halved_rules, int)], *shared, half | {"tail_alpha": tail}, model, train)
+    return list(dict.fromkeys(runs + number_of_rules([halved_rules], *shared, task, model, train)))
+
+
+def thresholds(variants, n_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
+    """07: the number of rules at which unseen rules are applied, under one change at a time (beyond both papers).
+
+    variants: {name: {"task": ..., "model": ..., "train": ..., "n_rules": ...}}, each part optional: the fields that the variant
+    changes, and its own numbers of rules where the change moves the threshold out of n_rules. Without a change: chapter 02.
+    """
+    own = number_of_rules(n_rules, first_seed, n_seeds, n_test, task, model, train)
+    parts = {"task": task, "model": model, "train": train}
+    return own + [run for change in literal("variants", variants, dict).values() for run in varied(change, n_rules, first_seed, n_seeds, n_test, parts)]
+
+
+def varied(change, n_rules, first_seed, n_seeds, n_test, parts: dict) -> list[RunSpec]:
+    """The runs of one variant."""
+    change = literal("variants", change, dict)
+    for name in change:
+        if name not in (*parts, "n_rules"):
+            raise SpecError(f"variants: {name!r} is no part of a variant; allowed: n_rules, {', '.join(parts)}")
+    changed = {name: literal(name, values, dict) | literal(name, change.get(name, {}), dict) for name, values in parts.items()}
+    return number_of_rules(change.get("n_rules", n_rules), first_seed, n_seeds, n_test, **changed)
