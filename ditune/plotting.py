@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter
 from .choices import shown
 from .claims.ledger import sentence
 from .claims.number_of_rules import PAPER_CURVE
-from .intervals import differences, interval, threshold
+from .intervals import interval
 
 # Okabe and Ito's palette.
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILION, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7"
@@ -270,34 +270,6 @@ def results_table(frame, caption: str, name: str) -> str:
         raw = ", ".join(f"{value:.2f}" for value in sets["unseen"])
         rows.append([f"{n:,}", f"{group['n_examples'].iloc[0] / n:,.4g}", interval(sets["unseen"]), raw, interval(sets["seen"])])
     return table(caption, name, ["rules I", "examples of each", "unseen rules", "by seed", "seen rules"], rows)
-
-
-def change_table(tables: dict, caption: str, name: str) -> str:
-    """Accuracy on unseen rules in two tables of runs, for the numbers of rules that both have, and how much higher it is in
-    the second, over the seeds that both have."""
-    rows = []
-    for n, change in differences(*tables.values()).items():
-        unseen = [frame[(frame["eval"] == "unseen") & (frame["n_rules"] == n)]["exact_match"] for frame in tables.values()]
-        rows.append([f"{n:,}", *map(interval, unseen), change, change.n])
-    header = ["rules I", *(f"{runs}, {training(frame)}" for runs, frame in tables.items()), "difference", "seeds of both"]
-    return table(caption, name, header, rows)
-
-
-def change_in_words(tables: dict, differing: list[str]) -> str:
-    """What the comparison of two tables of runs says, with their differences in settings; of one table, that it is alone."""
-    if len(tables) < 2:
-        return "Only one set of runs is shown here, so nothing is said of another training."
-    (name, first), (other, second) = tables.items()
-    found = differences(first, second)
-    text = f"The runs of {name} and of {other} differ in {'; '.join(differing) or 'no setting but the numbers of rules, seeds and test examples'}."
-    if not found:
-        return f"{text} They have no number of rules and seed in common."
-    n = max(found, key=lambda n: abs(found[n].mean))
-    low, high = (f[(f["eval"] == "unseen") & (f["n_rules"] == n)].groupby("seed")["exact_match"].mean() for f in (first, second))
-    both = low.index.intersection(high.index)
-    text += f" The accuracy on unseen rules differs most at {n:,} rules: {low[both].mean():.2f} and {high[both].mean():.2f}, a difference of {found[n]} over the {len(both)} seed{'s' * (len(both) > 1)} of both."
-    places = [f"passes one half at {place} rules" if (place := threshold(f)) else "does not pass one half in every seed" for f in tables.values()]
-    return f"{text} It {places[0]} in {name}; in {other} it {places[1]}."
 
 
 def verdict_table(verdicts: dict, caption: str, name: str) -> str:

@@ -12,7 +12,6 @@ import matplotlib.pyplot as plt  # noqa: E402
 from test_claims import LAPTOP_SIZE, PAPER_SIZE, table  # noqa: E402
 
 from ditune import claims, plotting  # noqa: E402
-from ditune.intervals import threshold  # noqa: E402
 
 UNSEEN = {100: 0.0, 300: 0.1, 1000: 0.8, 10_000: 0.95}
 
@@ -124,31 +123,6 @@ def test_the_results_table_holds_the_values_of_the_seeds():
     lines = plotting.results_table(runs(), "Results", "tab-results").splitlines()
     assert lines[:2] == [":::{table} Results", ":name: tab-results"] and lines[-1] == ":::"
     assert lines[-3].startswith("| 1,000 | 128 | 0.80 [0.79, 0.81] | 0.80, 0.79, 0.81 | 0.97 [")
-
-
-def higher(by: float) -> pd.DataFrame:
-    """Runs that differ from `runs()` in the accuracy at 300 rules, in the steps, and in having another seed and another number of rules."""
-    frame = table(UNSEEN | {300: 0.1 + by, 500: 0.5}, size=LAPTOP_SIZE | {"train_n_steps": 900}, seeds=4)
-    return frame.assign(device="a CPU", commit="1a2b3c4d5")
-
-
-def test_a_change_is_taken_seed_by_seed_on_what_both_tables_have():
-    tables = {"profile laptop": runs(train_n_steps=450), "profile workstation": higher(0.25)}
-    lines = plotting.change_table(tables, "Change", "tab-change").splitlines()[3:-1]
-    assert "profile laptop, 450 steps of Muon" in lines[0] and "profile workstation, 900 steps of Muon" in lines[0]
-    assert [line.split("|")[1].strip() for line in lines[2:]] == ["100", "300", "1,000", "10,000"]
-    assert lines[3].endswith("| 0.25 [0.25, 0.25] | 3 |")
-
-
-def test_a_change_in_words_holds_its_numbers():
-    tables = {"profile laptop": runs(), "profile workstation": higher(0.25)}
-    text = plotting.change_in_words(tables, ["steps: 450 and 900"])
-    assert "at 300 rules: 0.10 and 0.35, a difference of 0.25 [0.25, 0.25] over the 3 seeds of both" in text and "differ in steps: 450 and 900." in text
-    assert f"in profile workstation it passes one half at {threshold(tables['profile workstation'])} rules." in text
-
-
-def test_one_table_of_runs_is_compared_with_nothing():
-    assert plotting.change_in_words({"profile laptop": runs()}, []).startswith("Only one set of runs")
 
 
 def test_verdicts_of_two_profiles_stand_together_and_say_what_was_not_decided():
