@@ -88,3 +88,78 @@ def threshold(frame, level: float = 0.5) -> Threshold | None:
         return None
     logs = interval([math.log(n) for n in by_seed.values()])
     return Threshold(by_seed, Interval(math.exp(logs.mean), math.exp(logs.low), math.exp(logs.high), logs.n))
+
+
+# ---- thresholds outside the numbers tried ----------------------------------------------------------------------------
+
+
+def bracket(n_rules, accuracy, level: float = 0.5) -> tuple[float, float]:
+    """Bounds of the number of rules at which a curve first is at the level: equal where `crossing` interpolates it; from
+    0 to the smallest number where that is above already; from the largest to infinity where none is.
+
+    >>> bracket([100, 10_000], [0.0, 1.0]), bracket([100, 300], [0.6, 0.9]), bracket([100, 300], [0.0, 0.2])
+    ((1000.0, 1000.0), (0.0, 100.0), (300.0, inf))
+    """
+    curve = sorted(zip(n_rules, accuracy))
+    if curve[0][1] >= level:
+        return 0.0, float(curve[0][0])
+    place = crossing(n_rules, accuracy, level)
+    return (place, place) if place else (float(curve[-1][0]), math.inf)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A positive quantity by seed, (low, high): equal where it is known; low is 0, or high infinite, where it is not bounded."""
+
+    by_seed: dict[int, tuple[float, float]]
+
+    @property
+    def mean(self) -> tuple[float, float]:
+        """Bounds of the geometric mean over the seeds."""
+        low, high = _logs(self).mean(axis=0)
+        return math.exp(low), math.exp(high)
+
+    @property
+    def interval(self) -> Interval | None:
+        """The geometric mean with its interval; None unless it is known for every seed."""
+        if any(low != high for low, high in self.by_seed.values()):
+            return None
+        logs = interval(_logs(self)[:, 0])
+        return Interval(math.exp(logs.mean), math.exp(logs.low), math.exp(logs.high), logs.n)
+
+    def over(self, other: "Bounds") -> "Bounds | None":
+        """The ratio to another quantity, seed by seed, over the seeds of both; None where there are none."""
+        seeds = [s for s in self.by_seed if s in other.by_seed]
+        with np.errstate(divide="ignore"):
+            ratios = {s: tuple(np.divide(self.by_seed[s], other.by_seed[s][::-1]).tolist()) for s in seeds}
+        return Bounds(ratios) if ratios else None
+
+    def __str__(self) -> str:
+        """The mean with its interval (without one for a single seed), or the bound that is known of it.
+
+        >>> print(Bounds({0: (400.0, 400.0)}), Bounds({0: (0.0, 10.0), 1: (0.0, 10.0)}), Bounds({0: (3000.0, math.inf)}))
+        400 < 10 > 3,000
+        """
+        low, high = self.mean
+        if known := self.interval:
+            return _digits(low) + (f" [{_digits(known.low)}, {_digits(known.high)}]" if known.n > 1 else "")
+        if low == 0 and math.isinf(high):
+            return "not bounded"
+        return f"< {_digits(high)}" if low == 0 else f"> {_digits(low)}"
+
+
+def bounds(frame, level: float = 0.5) -> Bounds:
+    """What the table says of the threshold of each seed, whether or not it lies within the numbers of rules tried."""
+    unseen = frame[frame["eval"] == "unseen"]
+    return Bounds({int(s): bracket(rows["n_rules"], rows["exact_match"], level) for s, rows in unseen.groupby("seed")})
+
+
+def _logs(quantity: Bounds) -> np.ndarray:
+    """Logarithms of the bounds: (seeds, 2)."""
+    with np.errstate(divide="ignore"):
+        return np.log(np.array(list(quantity.by_seed.values()), dtype=float))
+
+
+def _digits(value: float) -> str:
+    """A positive number with at least two digits: 1,234, 56, 7.8, 0.025."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
