@@ -3,7 +3,10 @@
 `ledger` has what all claims share; each other module enters the claims of some chapters, in the order of the chapters.
 """
 
-from . import number_of_rules
+# isort: off: claims are entered in the order of the chapters
+from . import number_of_rules, families, long_tail
+
+# isort: on
 from .ledger import LEDGER, NOT_REPRODUCED, REPRODUCED, RULES, UNDECIDED, Finding, in_words, judge
 
-__all__ = ["LEDGER", "REPRODUCED", "NOT_REPRODUCED", "UNDECIDED", "RULES", "Finding", "in_words", "judge", "number_of_rules"]
+__all__ = ["LEDGER", "REPRODUCED", "NOT_REPRODUCED", "UNDECIDED", "RULES", "Finding", "in_words", "judge", "number_of_rules", "families", "long_tail"]
