@@ -3,7 +3,8 @@
 `ledger` has what all claims share; each other module enters the claims of some chapters, in the order of the chapters.
 """
 
-# isort: off: claims are entered in the order of the chapters
+# Claims are entered in the order of the chapters.
+# isort: off
 from . import number_of_rules, families, long_tail
 
 # isort: on
