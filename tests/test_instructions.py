@@ -1,0 +1,212 @@
+"""Instruction sets: what is read, what is refused, and the laws of mixtures, substitutes and diversity."""
+
+import gzip
+import json
+from collections import Counter
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ditune import instructions
+from ditune.embeddings import embed, vendi
+from ditune.instructions import DOMAINS, SETS, Instruction, at_hand, counts, fingerprint, licences, load, mixed, mixture
+from ditune.specs import SpecError
+from ditune.substitutes import COLOURS, DAYS, GENERAL, REASONING, documented, made, stdlib_functions
+
+
+@pytest.fixture(autouse=True)
+def no_data(monkeypatch):
+    monkeypatch.delenv("DITUNE_DATA", raising=False)
+
+
+def put(folder, name: str, rows, lines=True):
+    text = "\n".join(map(json.dumps, rows)) if lines else json.dumps(rows, indent=1)
+    (folder / name).write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_layout_of_files_gives_the_same_form(tmp_path, monkeypatch):
+    monkeypatch.setenv("DITUNE_DATA", str(tmp_path))
+    put(tmp_path, "alpaca_data.json", [{"instruction": "Add.", "input": "2, 3", "output": "5"}, {"instruction": "Say hi.", "input": "", "output": "hi"}], lines=False)
+    put(tmp_path, "data-oss_instruct-decontaminated.jsonl", [{"lang": "python", "problem": "Write f.", "solution": "def f(): ..."}])
+    put(tmp_path, "gsm8k_train.jsonl.gz", [{"question": "1 + 1?", "answer": "#### 2"}])
+    put(tmp_path, "dolly_3k.jsonl", [{"instruction": "Why?", "context": "It is.", "response": "So."}, {"instruction": "", "context": "", "response": "left out"}])
+    alpaca = load("alpaca")
+    assert [i.pair for i in alpaca] == [("Add.\n\n2, 3", "5"), ("Say hi.", "hi")]
+    assert alpaca[0] == Instruction("Add.", "2, 3", "5", "alpaca", "general", "CC BY-NC 4.0")
+    assert [i.pair for name in ("oss_instruct", "gsm8k_train", "dolly_3k") for i in load(name)] == [("Write f.", "def f(): ..."), ("1 + 1?", "#### 2"), ("Why?\n\nIt is.", "So.")]
+    assert [at_hand(domain) for domain in DOMAINS] == ["oss_instruct", "alpaca", "gsm8k_train"]
+    monkeypatch.delenv("DITUNE_DATA")
+    assert [at_hand(domain) for domain in DOMAINS] == ["stdlib", "made_general", "made_reasoning"]
+    assert [i.pair for i in load(str(tmp_path / "alpaca_data.json"))] == [i.pair for i in alpaca]
+
+
+def test_a_set_on_the_hub_is_asked_for_by_its_name(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    put(tmp_path, "rows.jsonl", [{"problem": "Write g.", "solution": "g = 1"}])
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda repository, file, repo_type: f"{tmp_path}/{file}" if repository == "owner/set" else None)
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda self, repository, repo_type: ["README.md", "rows.jsonl"])
+    assert load("owner/set") == [Instruction("Write g.", "", "g = 1", "owner/set", "unknown", "see huggingface.co/datasets/owner/set")]
+    assert load("owner/set:rows.jsonl")[0].pair == ("Write g.", "g = 1")
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda self, repository, repo_type: ["a.json", "b.json"])
+    with pytest.raises(SpecError, match="'owner/set' has 2 JSON files; allowed: owner/set:file, of a.json, b.json"):
+        load("owner/set")
+
+
+def test_a_set_that_is_missing_says_which_where_from_its_licence_and_the_variable(tmp_path, monkeypatch):
+    for name in ("alpaca_code", "alpaca_general", "codealpaca_2k", "gpteacher_codegen", "dolly_3k", "gsm8k_train", "alpaca_gpt4_en_demo"):
+        with pytest.raises(SpecError) as caught:
+            load(name)
+        message = str(caught.value)
+        assert f"set {name!r} is not here: DITUNE_DATA is not set" in message and "\n" not in message
+        assert SETS[name].origin in message and f"licence: {SETS[name].licence}" in message
+    monkeypatch.setenv("DITUNE_DATA", str(tmp_path))
+    with pytest.raises(SpecError, match=f"DITUNE_DATA = '{tmp_path}' holds none of dolly_3k.jsonl, dolly_3k.jsonl.gz"):
+        load("dolly_3k")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("alpacca", None, "unknown set 'alpacca'; did you mean 'alpaca'"),
+        ("folder/gone.jsonl", None, "unknown set 'folder/gone.jsonl'"),
+        ("a.jsonl", '{"instruction": "x", "output": "y"}\n{"instruction": "x"}', "row 2 has no output; allowed: a field output or solution"),
+        ("a.jsonl", "[1]", "row 1 has no instruction"),
+        ("a.jsonl", "{", "is no JSON"),
+    ],
+)
+def test_what_is_no_set_is_refused(tmp_path, name, content, message):
+    if content:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(SpecError) as caught:
+        load(str(tmp_path / name) if content else name)
+    assert message in str(caught.value)
+
+
+# ---- mixtures --------------------------------------------------------------------------------------------------------
+
+
+def pool(name: str, n: int) -> list[Instruction]:
+    return [Instruction(f"{name} {i}", "", "yes", name, name, "none") for i in range(n)]
+
+
+POOLS = {name: pool(name, 60) for name in ("code", "general", "reasoning")}
+
+
+@given(st.integers(0, 40), st.integers(0, 10), st.integers(0, 10), st.integers(0, 9))
+def test_more_of_the_second_set_replaces_examples_of_the_first_one_for_one(code, more, reasoning, seed):
+    general = 5
+    before = mixed(POOLS, {"code": code + more, "general": general, "reasoning": reasoning}, seed)
+    after = mixed(POOLS, {"code": code, "general": general + more, "reasoning": reasoning}, seed)
+    assert Counter(i.source for i in after) == Counter({"code": code, "general": general + more, "reasoning": reasoning})
+    assert len(set(after)) == len(after) == len(before)
+    changed = [(x.source, y.source) for x, y in zip(sorted(set(before) - set(after), key=str), sorted(set(after) - set(before), key=str))]
+    assert changed == [("code", "general")] * more
+    if not reasoning:
+        assert [(x.source, y.source) for x, y in zip(before, after) if x != y] == [("code", "general")] * more
+
+
+@given(st.lists(st.integers(0, 100), min_size=1, max_size=4), st.integers(1, 500))
+def test_counts_add_up_to_the_total_and_each_is_its_share_to_within_rounding(weights, total):
+    shares = {f"set {i}": w / (sum(weights) or 1) for i, w in enumerate(weights)}
+    if not sum(weights):
+        with pytest.raises(SpecError, match="allowed: numbers from 0 to 1 that add up to 1"):
+            counts(shares, total)
+        return
+    try:
+        each = counts(shares, total)
+    except SpecError:  # the others' shares, rounded, are more than there is
+        assert sum(round(share * total) for share in list(shares.values())[1:]) > total
+        return
+    assert sum(each.values()) == total and min(each.values()) >= 0
+    assert all(abs(each[name] - share * total) <= 0.5 + 1e-9 for name, share in list(shares.items())[1:])
+
+
+def test_a_seed_draws_other_examples_of_a_set_and_no_other_set_matters():
+    alone = mixed(POOLS, {"code": 20}, 0)
+    assert alone == mixed(POOLS, {"code": 20, "general": 7}, 0)[:20]
+    assert set(alone) != set(mixed(POOLS, {"code": 20}, 1)) != set(POOLS["code"][:20])
+
+
+def test_a_mixture_of_domains_takes_the_sets_at_hand(monkeypatch):
+    monkeypatch.setattr(instructions, "load", lambda name: pool(name, 100))
+    found = mixture({"code": 0.9, "general": 0.1}, 50, seed=0)
+    assert [i.source for i in found] == ["stdlib"] * 45 + ["made_general"] * 5
+    assert fingerprint(found) != fingerprint(found[::-1]) and fingerprint(found) == fingerprint(list(found))
+    for shares, total, message in [
+        ({"code": 1.0}, 101, "the set 'stdlib' has 100 examples; needed: 101"),
+        ({"code": 0.5, "stdlib": 0.5}, 10, "take from stdlib, stdlib; allowed: different sets"),
+        ({"code": 0.9, "general": 0.2}, 10, "allowed: numbers from 0 to 1 that add up to 1"),
+        ({"code": 1.0}, 0, "total = 0; allowed: 1 or more"),
+    ]:
+        with pytest.raises(SpecError) as caught:
+            mixture(shares, total, 0)
+        assert message in str(caught.value)
+
+
+def test_licences_are_those_of_the_sets_that_occur():
+    table = licences([*load("made_general")[:3], *[Instruction("x", "", "y", "dolly", "general", "CC BY-SA 3.0")] * 2])
+    assert table[["set", "examples", "licence"]].values.tolist() == [["made_general", 3, "MIT (made by this package)"], ["dolly", 2, "CC BY-SA 3.0"]]
+
+
+# ---- substitutes -----------------------------------------------------------------------------------------------------
+
+
+def test_functions_of_the_standard_library_can_be_compiled_and_have_no_docstring():
+    functions = stdlib_functions()
+    assert len(functions) > 1000 and len({code for _, _, code in functions}) == len(functions)
+    for _, docstring, code in functions[::50]:
+        compile(code, "", "exec")
+        assert docstring.split("\n")[0] not in code or len(docstring.split("\n")[0]) < 12
+    assert documented('def f(x):\n    """Nothing but words are in this one."""') == documented("def f(:") == []
+
+
+def test_made_examples_depend_on_domain_seed_and_number_alone():
+    few, many = made(GENERAL, 20), made(GENERAL, 50)
+    assert many[: len(few)] == few and len(set(many)) == len(many)
+    assert {name for name, _ in few} == {domain.__name__ for domain in GENERAL} and made(GENERAL[2:3], 20) == few[2::6]
+    assert set(made(GENERAL, 20, seed=1)) != set(few)
+
+
+def test_made_answers_are_right():
+    for name, (ask, given_text, answer) in made(GENERAL + REASONING, 30):
+        numbers = [int(word) for word in "".join(c if c.isdigit() else " " for c in ask).split()]
+        if name == "rewriting":
+            old, new = [word.strip('."') for word in ask.split() if word.strip('."') in COLOURS]
+            assert answer == given_text.replace(old, new, 1 if "first" in ask else -1) != given_text
+        if name == "arithmetic":
+            assert answer.endswith(f"The answer is {numbers[0] * numbers[1] - numbers[2]}.")
+        if name == "dates":
+            end = datetime.strptime(ask.split(" is a ")[0], "%d %B %Y") + timedelta(numbers[-1])
+            assert answer.endswith(f"The answer is {DAYS[end.weekday()]}, {end.day} {end:%B} {end.year}.")
+        if name == "ordering":
+            pairs = [(fact.split()[0], fact.split()[-1]) for fact in ask.split(". ")[:3]]
+            first = ({a for a, _ in pairs} - {b for _, b in pairs}).pop()
+            last = ({b for _, b in pairs} - {a for a, _ in pairs}).pop()
+            assert answer.split(" they are ")[1].startswith(first) and answer.endswith((f"{first}.", f"{last}."))
+
+
+# ---- diversity -------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 12), st.integers(1, 8), st.integers(0, 99))
+def test_the_vendi_score_is_the_exponential_of_the_entropy_of_the_similarities(n_texts, width, seed):
+    x = np.random.default_rng(seed).normal(size=(n_texts, width))
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    values = np.linalg.eigvalsh(x @ x.T / n_texts).clip(1e-15)
+    assert vendi(x) == pytest.approx(np.exp(-(values * np.log(values)).sum()), rel=1e-6)
+    assert 1 - 1e-6 <= vendi(x) <= n_texts + 1e-6 and vendi(np.concatenate([x, x])) == pytest.approx(vendi(x))
+
+
+def test_texts_on_one_subject_are_less_diverse_than_texts_on_several():
+    one, several = ([i.pair[0] for i in load("made_general")[start::step][:60]] for start, step in ((0, 6), (0, 1)))
+    vectors = embed(several, "tiny")
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1) and vendi(embed(one, "tiny")) < vendi(vectors)
+    with pytest.raises(SpecError, match="unknown embedding 'minilmm'; did you mean 'minilm'"):
+        embed(one, "minilmm")
