@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import __version__, provenance
-from .specs import RunSpec, Spec, SpecError
+from .specs import ProbeSpec, RunSpec, Spec, SpecError
 
 NOT_REPEATABLE = ("wall_s", "train_s", "tokens_per_s", "device", "n_models")
 """Fields of a result that differ from one computation to the next."""
@@ -60,15 +60,28 @@ def run_cost(spec: RunSpec) -> float:
     return spec.train.n_steps * spec.train.batch_size * length * spec.model.n_layer * spec.model.n_embd**2
 
 
+TRAINING = ("hashing", "rules", "tasks", "model", "optim", "train", "evaluate", "specs.TaskSpec")
+"""The sources of a training and its evaluation."""
+
 KINDS = {
     "RunSpec": Kind(
         spec=RunSpec,
         runner="ditune.train:train_run",
-        sources=("hashing", "rules", "tasks", "model", "optim", "train", "evaluate", "specs.TaskSpec"),
+        sources=TRAINING,
         steps=run_steps,
         cost=run_cost,
         shape="ditune.train:run_shape",
         packer="ditune.train:train_pack",
+        memory="ditune.backends:member_bytes",
+    ),
+    "ProbeSpec": Kind(
+        spec=ProbeSpec,
+        runner="ditune.probe:probe_run",
+        sources=(*TRAINING, "probe"),
+        steps=run_steps,
+        cost=run_cost,
+        shape="ditune.train:run_shape",
+        packer="ditune.probe:probe_pack",
         memory="ditune.backends:member_bytes",
     ),
 }

@@ -5,7 +5,7 @@ first_seed .. first_seed + n_seeds - 1 of each cell; n_test, examples of each ev
 of `TaskSpec`, `ModelSpec`, `TrainSpec` that differ from the paper's. A cell that two chapters share is one run.
 """
 
-from ..specs import EvalSpec, RunSpec, SpecError, TaskSpec
+from ..specs import POSITIONS, EvalSpec, ProbeSpec, RunSpec, SpecError, TaskSpec
 from .common import MOST_SHOWN, listed, literal, rewriting_run, seeds_of, tested, without
 
 FAMILIES = ["repeated", "periodic", "mirrored"]
@@ -114,15 +114,24 @@ def long_tail(tail_alphas, n_rules, kept_share, halved_rules, first_seed, n_seed
     return list(dict.fromkeys(runs + number_of_rules([halved_rules], *shared, task, model, train)))
 
 
-def thresholds(variants, n_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
+def thresholds(variants, n_rules, probed, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
     """07: the number of rules at which unseen rules are applied, under one change at a time (beyond both papers).
 
     variants: {name: {"task": ..., "model": ..., "train": ..., "n_rules": ...}}, each part optional: the fields that the variant
     changes, and its own numbers of rules where the change moves the threshold out of n_rules. Without a change: chapter 02.
+    probed: numbers of rules at which models with learned and with rotary positions are probed with rules seen in part.
     """
     own = number_of_rules(n_rules, first_seed, n_seeds, n_test, task, model, train)
     parts = {"task": task, "model": model, "train": train}
-    return own + [run for change in literal("variants", variants, dict).values() for run in varied(change, n_rules, first_seed, n_seeds, n_test, parts)]
+    changed = [run for change in literal("variants", variants, dict).values() for run in varied(change, n_rules, first_seed, n_seeds, n_test, parts)]
+    return own + changed + probes(probed, first_seed, n_seeds, n_test, **parts)
+
+
+def probes(probed, first_seed, n_seeds, n_test, task, model, train) -> list[ProbeSpec]:
+    """The probes of 07: for each number of rules and seed one with learned and one with rotary positions."""
+    positions = [literal("model", model, dict) | {"position": position} for position in POSITIONS]
+    runs = [run for own in positions for run in number_of_rules(probed, first_seed, n_seeds, n_test, task, own, train)]
+    return [ProbeSpec.of(task=run.task, model=run.model, train=run.train, evals=run.evals, seed=run.seed, n_probe=n_test) for run in runs]
 
 
 def varied(change, n_rules, first_seed, n_seeds, n_test, parts: dict) -> list[RunSpec]:
