@@ -1,0 +1,49 @@
+"""Chapter 08: whole Markov algorithms, and variations of the single step. Parameters in, list of run specs out.
+
+Parameters that other chapters have too are explained in `ditune.experiments.rewriting`.
+"""
+
+from ..running_specs import AlgorithmSpec
+from ..specs import EvalSpec, RunSpec, SpecError, TaskSpec
+from .common import listed, literal, rewriting_run, seeds_of, tested, without
+
+
+def running_algorithms(
+    models, algorithms, which, which_task, trained_z_len, tested_z_len, positions, first_seed, n_seeds, n_test, task, model, train
+) -> list[RunSpec]:
+    """08: models of single steps execute algorithms of unseen rules; two variations of the single step (beyond both papers).
+
+    models: list of {"task": ..., "model": ..., "train": ...}, the fields in which each differs; after its training each
+    executes algorithms; algorithms: fields of `AlgorithmSpec`. which: occurrences that are replaced, one run each, in the
+    task with the fields which_task. trained_z_len, tested_z_len: ranges of lengths of inputs, for each kind of positions.
+    """
+    parts = {"task": literal("task", task, dict), "model": literal("model", model, dict), "train": literal("train", train, dict)}
+    seeds = seeds_of(first_seed, n_seeds)
+    runs = [execution(merged("models", change, parts), algorithms, n_test, seed) for change in listed("models", models) for seed in seeds]
+    for one in listed("which", which):
+        own = parts["task"] | literal("which_task", which_task, dict) | {"replace_which": one}
+        runs += [rewriting_run(own, parts["model"], parts["train"], tested(n_test), seed) for seed in seeds]
+    for position in listed("positions", positions, str):
+        own, other = ({**parts["task"], "z_len": z_len} for z_len in (trained_z_len, tested_z_len))
+        lengths = [*tested(n_test), EvalSpec.of(name="lengths", n_examples=n_test, task=other)]
+        runs += [rewriting_run(own, parts["model"] | {"position": position}, parts["train"], lengths, seed) for seed in seeds]
+    return runs
+
+
+def merged(name: str, change, parts: dict[str, dict]) -> dict[str, dict]:
+    """Task, model and training with the fields of a change."""
+    change = without(name, change)
+    for part in change:
+        if part not in parts:
+            raise SpecError(f"{name}: {part!r} is no part of a change; allowed: {', '.join(parts)}")
+    return {part: fields | literal(part, change.get(part, {}), dict) for part, fields in parts.items()}
+
+
+def execution(parts: dict[str, dict], algorithms, n_test, seed: int) -> AlgorithmSpec:
+    """A run that trains a model, tests it on inputs with x and on inputs without, and has it execute algorithms."""
+    fields = without("algorithms", algorithms, "task", "model", "train", "evals", "seed")
+    if parts["task"].get("rules_in_prompt", 1) != 1:
+        fields = fields | {"algorithm_rules": [parts["task"]["rules_in_prompt"]]}
+    with_x, without_x = (TaskSpec.of(**parts["task"] | {"no_op_share": share}) for share in (0.0, 1.0))
+    evals = [*tested(n_test, with_x.to_dict()), EvalSpec.of(name="no_ops", n_examples=n_test, task=without_x)]
+    return AlgorithmSpec.of(**parts, evals=evals, seed=seed, **fields)
