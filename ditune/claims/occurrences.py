@@ -9,6 +9,7 @@ import numpy as np
 
 from ..intervals import Interval, differences, interval, threshold
 from .ledger import LEARNT, LOW, Finding, Scale, claim, sentence
+from .paired import SEEDS, above, below
 
 PAPER_TABLE = {
     (1,): {2000: 0.71, 1000: 0.41, 500: 0.0, 200: 0.0},
@@ -19,7 +20,6 @@ PAPER_TABLE = {
 """Accuracy on unseen rules by numbers of occurrences in training and number of rules, tested on 1 to 20: table 1 of 2402.10891."""
 FEW = 0.5
 """The share of the threshold that counts as few rules: the paper's 200 are half of its about 400."""
-SEEDS = 3
 
 
 def kind_of(occurrences) -> tuple[int, ...]:
@@ -65,11 +65,11 @@ def of(frame, kind, evaluation: str = "unseen", column: str = "exact_match") -> 
         "of the same seed; means over seeds with their 95 % bootstrap intervals"
     ),
     rule=(
-        f"Better: at every number of rules at which the mix works at all (lower bound above {LOW}), of which there is one at least, the lower bound of its difference to each single number is above 0. Few "
-        f"rules: at most {FEW} times the number at which training on one occurrence, tested on one occurrence, passes 0.5 (the lower bound of that threshold; the paper's 200 are half of its "
-        f"about 400); there, all kinds of training have learnt their seen rules (lower bound at least {LEARNT}) and have an upper bound of at most {LOW} on unseen ones. Holds where both are so and such a "
-        f"number of rules was tried. Fails where, at any number of rules, the upper bound of the difference to a single number is below 0 and the mix has learnt its seen rules; or where, "
-        f"with few rules in this sense, any kind of training has a lower bound above {LOW}. Fewer than {SEEDS} seeds in common decide nothing."
+        f"Better: at every number of rules at which the mix works at all (lower bound above {LOW}), of which there is one at least, the lower bound of its difference to each single number is above "
+        f"0. Few rules: at most {FEW} times the number at which training on one occurrence, tested on one occurrence, passes 0.5 (the lower bound of this threshold; the paper's 200 are half of "
+        f"its about 400); there, all kinds of training have learnt their seen rules (lower bound at least {LEARNT}) and have an upper bound of at most {LOW} on unseen ones. Holds where both "
+        f"are so and such a number of rules was tried. Fails where, at any number of rules, the upper bound of the difference to a single number is below 0, the mix having learnt its seen "
+        f"rules; or where, at few rules in this sense, any kind of training has a lower bound above {LOW}. Fewer than {SEEDS} seeds in common decide nothing."
     ),
     smallest_scale=Scale(SEEDS),
 )
@@ -88,11 +88,10 @@ def d9(frame) -> Finding:
 def compared(frame, mix, single) -> tuple[str, str]:
     """Whether a mix is better than a single number of occurrences, and their differences in words."""
     change = differences(frame[frame["kind"] == single], frame[frame["kind"] == mix])
-    change = {n: found for n, found in change.items() if found.n >= SEEDS}
     reached, own = of(frame, mix), of(frame, mix, "seen", "met")
     works = [n for n in reached if reached[n].low > LOW]
-    worse = [n for n in change if change[n].high < 0 and n in own and own[n].low >= LEARNT]
-    better = works and all(n in change and change[n].low > 0 for n in works)
+    worse = [n for n in change if below(change[n], 0) and n in own and own[n].low >= LEARNT]
+    better = works and all(n in change and above(change[n], 0) for n in works)
     numbers = ", ".join(f"{found} at {n:,}" for n, found in change.items()) or "not known"
     text = f"{words(mix)} less {words(single)}, by number of rules: {numbers}" + ("" if works else ", where the mix does not work")
     return "fails" if worse else "holds" if better else "open", text
