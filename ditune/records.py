@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import __version__, provenance
+from .running_specs import AlgorithmSpec
 from .specs import ProbeSpec, RunSpec, Spec, SpecError
 
 NOT_REPEATABLE = ("wall_s", "train_s", "tokens_per_s", "device", "n_models")
@@ -83,6 +84,13 @@ KINDS = {
         shape="ditune.train:run_shape",
         packer="ditune.probe:probe_pack",
         memory="ditune.backends:member_bytes",
+    ),
+    "AlgorithmSpec": Kind(
+        spec=AlgorithmSpec,
+        runner="ditune.running:run_algorithms",
+        sources=(*TRAINING, "running", "markov"),
+        steps=run_steps,
+        cost=run_cost,
     ),
 }
 """The classes of specs that have records, by name."""
