@@ -160,8 +160,8 @@ def mbpp_problem(row: dict) -> Problem:
     setup, code = (row[name].replace("\r\n", "\n") for name in ("test_setup_code", "code"))
     prompt = f'"""\n{row["text"]}\n{row["test_list"][0]}\n"""\n'
     tests = "\n".join([setup, *row["test_list"]]) + "\n"
-    called = [node.func.id for node in ast.walk(ast.parse(tests)) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-    entry_point = next(name for name in called if name in defined(code))
+    named = [node.id for node in ast.walk(ast.parse("\n".join(row["test_list"]))) if isinstance(node, ast.Name)]
+    entry_point = next(name for name in named if name in defined(code))  # from the outside in: the first is what is called
     return Problem(f"MBPP/{row['task_id']}", prompt, code, tests, entry_point, MODULE_STOPS)
 
 

@@ -10,6 +10,7 @@ written to the standard error of the launcher and of init is that error; the pro
 The user is root, or an ordinary user whom the kernel lets make a user namespace. Linux on x86_64 or aarch64.
 """
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -68,6 +69,8 @@ def launch(job: dict) -> int:
     signals = {signal.SIGTERM, signal.SIGALRM}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     user = USERS[os.getpid() % len(USERS)]  # one of its own, as the kernel counts processes by user
+    with open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")  # where memory runs out, this goes before the process that started it
     leave_the_machine()
     if os.getppid() != job["parent"]:
         raise OSError(errno.ESRCH, "the process that started the sandbox has gone")
@@ -78,7 +81,8 @@ def launch(job: dict) -> int:
 
     def stop(number, frame):
         stopped.add(number)
-        os.kill(init, signal.SIGKILL)  # and with it every process of its namespace
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            os.kill(init, signal.SIGKILL)  # and with it every process of its namespace
 
     for number in signals:
         signal.signal(number, stop)

@@ -56,7 +56,7 @@ class Limits(Spec):
     memory_mb: int = 512
     """Address space of a process."""
     processes: int = 8
-    """Processes and threads at a time."""
+    """Processes and threads at a time; for an ordinary user the sandbox's own two count."""
     file_mb: int = 1
     """Longest file; the output is one."""
     folder_mb: int = 8
@@ -73,7 +73,8 @@ class Limits(Spec):
     def resources(self) -> dict[str, int]:
         """The limits that the kernel keeps a process to, by their names in the module `resource`."""
         kept = {"AS": self.memory_mb * MB, "CPU": self.cpu_seconds, "NPROC": self.processes, "NOFILE": self.open_files}
-        kept |= {"FSIZE": self.file_mb * MB, "CORE": 0, "MEMLOCK": 0, "MSGQUEUE": 0}
+        kept |= {"FSIZE": self.file_mb * MB, "MEMLOCK": 0, "MSGQUEUE": 0}
+        kept |= {"CORE": 1}  # none at all; with 0 a program of the machine may still be handed one, core(5)
         return {f"RLIMIT_{name}": value for name, value in kept.items()}
 
 
@@ -220,12 +221,12 @@ def missing_protections() -> tuple[str, ...]:
     in_home = [os.path.join(home, name) for name in (os.listdir(home) if os.access(home, os.R_OK) else [])]
     hidden = [path for path in [*in_home, str(LAUNCHER)] if not any(f"{name}/".startswith(f"{path}/") for name in shown)]
     outside = ["/", "/tmp", "/usr/lib", home, *shown]
-    with _started({"main.py": PROBE}, [json.dumps(hidden), json.dumps(outside)], DEFAULT, None) as program:
-        try:
+    try:
+        with _started({"main.py": PROBE}, [json.dumps(hidden), json.dumps(outside)], DEFAULT, None) as program:
             outcome = program.wait()
-            kept = json.loads(outcome.output)
-        except SandboxError as error:
-            return (str(error),)
-        except json.JSONDecodeError:
-            return (f"a first program did not run in the sandbox: {outcome.output.strip() or outcome.status}",)
+        kept = json.loads(outcome.output)
+    except SandboxError as error:
+        return (str(error),)
+    except json.JSONDecodeError:
+        return (f"a first program did not run in the sandbox: {outcome.output.strip() or f'status {outcome.status}'}",)
     return tuple(f"{name}: not certain that {text}" for name, text in PROTECTIONS.items() if kept.get(name) is not True)
