@@ -35,12 +35,14 @@ def encoded(lm: Pretrained, pairs: Iterable[tuple[str, str]], max_tokens: int, c
 
     chat: the prompt is put to the model as a question, else it is text that the answer continues; end: the answer ends
     with end-of-sequence. Of an example longer than max_tokens the prompt loses its beginning, until it fills half of
-    that, and then the answer its end.
+    that, and then the answer its end. ValueError: a prompt or an answer has no token.
     """
     examples = []
-    for prompt, answer in pairs:
+    for number, (prompt, answer) in enumerate(pairs):
         left = lm.question(prompt) if chat else lm.start() + lm.encode(prompt)
         right = lm.encode(answer) + (lm.eos,) * end
+        if not left or not right:
+            raise ValueError(f"pair {number} has no token in its {'answer' if left else 'prompt'}")
         room = max_tokens - min(len(right), max_tokens // 2)
         left = left[-room:]
         examples.append((left, right[: max_tokens - len(left)]))
@@ -75,33 +77,34 @@ def answer_nll(lm: Pretrained, examples: list[Example]) -> torch.Tensor:
     return torch.zeros(len(examples), device=device).index_add(0, at.nonzero()[:, 0].to(device), each)
 
 
-def buckets(lengths: list[int], n_tokens: int) -> list[list[int]]:
-    """Row numbers in groups of similar length: padded, a group has at most n_tokens tokens (or one row), of which at
-    most a tenth is padding.
+def buckets(n: list[int], n_tokens: int) -> list[list[int]]:
+    """The numbers of rows of n tokens each, in groups of similar length: padded, a group has at most n_tokens tokens (or
+    one row), of which at most a tenth is padding.
 
     >>> buckets([10, 50, 9, 52, 10], 100)
     [[2, 0, 4], [1], [3]]
     """
     groups, filled = [], 0
-    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
-        size = (len(groups[-1]) + 1) * lengths[i] if groups else n_tokens + 1
-        if size > n_tokens or filled + lengths[i] < 0.9 * size:
+    for i in sorted(range(len(n)), key=n.__getitem__):
+        size = (len(groups[-1]) + 1) * n[i] if groups else n_tokens + 1
+        if size > n_tokens or filled + n[i] < 0.9 * size:
             groups.append([])
             filled = 0
         groups[-1].append(i)
-        filled += lengths[i]
+        filled += n[i]
     return groups
 
 
-def grouped(examples: list[Example], n_tokens: int) -> list[list[int]]:
-    return buckets([len(prompt) + len(answer) for prompt, answer in examples], n_tokens)
+def lengths(examples: list[Example]) -> list[int]:
+    """Tokens of each example."""
+    return [len(prompt) + len(answer) for prompt, answer in examples]
 
 
 @torch.no_grad()
 def mean_nll(lm: Pretrained, examples: list[Example]) -> torch.Tensor:
     """Negative log-likelihood of each answer, mean over its tokens: (B,) float64 on the CPU, nats a token."""
     out = torch.empty(len(examples), dtype=torch.float64)
-    for group in grouped(examples, READ_TOKENS):
+    for group in buckets(lengths(examples), READ_TOKENS):
         out[group] = answer_nll(lm, [examples[i] for i in group]).double().cpu()
     return out / torch.tensor([len(answer) for _, answer in examples])
 
@@ -118,7 +121,7 @@ def train(lm: Pretrained, examples: list[Example], spec: TuneSpec, seed: int, ch
     """
     parameters = [p for p in lm.model.parameters() if p.requires_grad]
     if not examples or not any("lora_" in name for name, _ in lm.model.named_parameters()):
-        raise ValueError(f"{len(examples)} examples for a model of {len(parameters)} trained tensors; needed: examples, and adapters (see adapt)")
+        raise ValueError(f"no {'adapters in the model: see adapt' if examples else 'examples to train on'}")
     optimizer = torch.optim.AdamW(parameters, lr=spec.lr, weight_decay=spec.weight_decay)
     losses = resumed(checkpoint, parameters, optimizer) if checkpoint and checkpoint.exists() else []
     for step in range(len(losses), spec.n_steps):
@@ -143,7 +146,7 @@ def batch(n_examples: int, batch_size: int, seed: int, step: int) -> list[int]:
 def backward(lm: Pretrained, examples: list[Example]) -> float:
     """Add the gradient of a batch's loss, the mean over all its answers' tokens however it is split; return the loss."""
     n_tokens, total = sum(len(answer) for _, answer in examples), 0.0
-    for group in grouped(examples, TRAIN_TOKENS):
+    for group in buckets(lengths(examples), TRAIN_TOKENS):
         loss = answer_nll(lm, [examples[i] for i in group]).sum() / n_tokens
         loss.backward()
         total += loss.item()

@@ -153,6 +153,8 @@ def test_an_example_that_is_too_long_keeps_the_end_of_its_prompt_and_the_beginni
     cut = [(lm.decode(prompt), lm.decode(answer)) for prompt, answer in encoded(lm, pairs, 20, chat=False)]
     end = lm.decode((lm.eos,))
     assert cut == [("p" * 10, "a" * 10), ("p" * 18, f"a{end}"), ("p", "a" * 19), ("p", f"a{end}")]
+    with pytest.raises(ValueError, match="pair 1 has no token in its answer"):
+        encoded(lm, [("p", "a"), ("p", "")], 20, end=False)
     assert lm.decode(encoded(lm, [("Hi", "")], 60)[0][0]) == "### Instruction\nHi\n\n### Response\n"
 
 
@@ -192,9 +194,17 @@ def test_the_gradient_does_not_depend_on_how_the_batch_is_split(lm, monkeypatch)
 
 def test_each_pass_reads_every_example_once_in_an_order_of_its_own():
     order = [i for step in range(6) for i in batch(10, 5, 0, step)]
+    assert order == [i for step in range(10) for i in batch(10, 3, 0, step)]  # however they are batched
     passes = [order[i : i + 10] for i in (0, 10, 20)]
     assert all(sorted(one) == list(range(10)) for one in passes) and passes[0] != passes[1] != passes[2]
     assert [i for step in range(6) for i in batch(10, 5, 1, step)] != order
+
+
+def test_a_model_without_adapters_is_not_trained(lm):
+    with pytest.raises(ValueError, match="no adapters in the model: see adapt"):
+        train(lm, encoded(lm, PAIRS, 60), SMALL, 0)
+    with pytest.raises(ValueError, match="no examples to train on"):
+        train(adapt(lm, SMALL, 0), [], SMALL, 0)
 
 
 class Killed(Exception):
