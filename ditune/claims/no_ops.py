@@ -1,8 +1,8 @@
 """D5: no-ops, inputs that do not hold x, among the training examples, in several shares (chapter 03).
 
 Table: one row per run and evaluation set as in `records.frame`, where `exact_match` is that on inputs that hold x, `no_op`
-that on inputs that do not (not a number where the set has none), `mean` the mean of the two. Runs differ in no_op_share, number of
-rules and seed only; share 0 is among them.
+that on inputs that do not (not a number where the set has none), `mean` the mean of the two, and `copied` the share of the inputs that
+hold x which are answered by a copy. Runs differ in no_op_share, number of rules and seed only; share 0 is among them.
 """
 
 from ..intervals import Bounds, bounds, differences
@@ -15,13 +15,14 @@ MOST_MOVED = 5 / 3
 
 def with_inputs(frame, slices):
     """The table that D5 is judged on, from those of `records.frame` and `records.slices` of the same runs."""
-    known = slices.reindex(columns=["key", "eval", "slice", "value", "exact_match"]).astype({"key": str, "eval": str})  # where there are none, these are no text
-    parts = known[known["slice"] == "no_op"].pivot(index=["key", "eval"], columns="value", values="exact_match")
-    parts = parts.reindex(columns=["False", "True"]).set_axis(["has_op", "no_op"], axis=1)
-    out = frame.join(parts.astype(float), on=["key", "eval"])
+    known = slices.reindex(columns=["key", "eval", "slice", "value", "exact_match", "n"]).astype({"key": str, "eval": str})
+    parts = known[known["slice"] == "no_op"].pivot(index=["key", "eval"], columns="value", values=["exact_match", "n"])
+    columns = {"has_op": ("exact_match", "False"), "no_op": ("exact_match", "True"), "n_has_op": ("n", "False")}
+    parts = parts.reindex(columns=list(columns.values())).astype(float).set_axis(list(columns), axis=1)
+    out = frame.join(parts, on=["key", "eval"])
+    out["copied"] = out["copies"] * out["n"] / out.pop("n_has_op").fillna(out["n"])
     out["exact_match"] = out.pop("has_op").fillna(out["exact_match"])
     out["mean"] = (out["exact_match"] + out["no_op"]) / 2
-    out.attrs = frame.attrs
     return out
 
 
@@ -67,7 +68,7 @@ def d5_of_share(without, with_share, share: float) -> tuple[str, str]:
     outcome = "fails" if higher or lower or later or place == "earlier" else "holds" if same and place == "same" else "open"
     worst = max(change, key=lambda n: abs(change[n].mean), default=None)
     height = f"where unseen rules are applied without no-ops, the accuracy changes most at {worst:,} rules, by {change[worst]}" if change else "no number of rules suffices without no-ops"
-    return outcome, f"{share:.0%} no-ops: the number of rules at which the accuracy passes 0.5 changes by a factor of {ratio or '(not known)'}; {height}"
+    return outcome, f"{100 * share:g} % no-ops: ratio of the numbers of rules at which the accuracy passes 0.5: {ratio or 'not known'}; {height}"
 
 
 def moved(ratio: Bounds | None) -> str:

@@ -37,7 +37,6 @@ def with_kinds(frame, slices):
     shares = (sums["right"] / sums["n"]).unstack("part").reindex(columns=["met", "not_met"])
     out = frame.join(shares, on=["key", "eval"]).assign(kind=[kind_of(value) for value in frame["occurrences"]])
     out["met"] = out["met"].fillna(out["exact_match"].where(out["not_met"].isna()))  # where one number alone is tested
-    out.attrs = frame.attrs
     return out
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter
 
 from .. import plotting
-from ..plotting import PAPER, accuracy_axes, number, seeds_curve, sign
+from ..claims.ledger import sentence
+from ..plotting import PAPER, accuracy_axes, number, seeds_curve, sign, sizes, training
 
 COLORS = (plotting.BLUE, plotting.VERMILION, plotting.GREEN, plotting.PURPLE, plotting.ORANGE, plotting.SKY, plotting.BLACK)
 MARKERS = "osD^vP*X<>ph"
@@ -37,9 +38,9 @@ def group_styles(labels, ordered: bool = False) -> dict[str, dict]:
     return {label: {"color": color, "marker": MARKERS[i % len(MARKERS)], "linestyle": "-"} for i, (label, color) in enumerate(zip(labels, colors))}
 
 
-def grouped_panels(panels: dict, origins: list[str], x="n_rules", y="exact_match", xlabel=RULES, ylabel="exact match (share)", ordered=False, paper=None, band=None):
-    """Panels one above the other on the same logarithmic axis, {title: {label: rows}}: open marks are seeds, lines join
-    their means, bars are the intervals of the means.
+def grouped_panels(panels: dict, origins: list[str], x="n_rules", y="exact_match", xlabel=RULES, ylabel="exact match (share)", ordered=False, paper=None, band=None, scale="log"):
+    """Panels one above the other on the same axis, {title: {label: rows}}: open marks are seeds, lines join their means,
+    bars are the intervals of the means.
 
     origins: the lines under the figure (`plotting.made_by`); x, y: columns; ordered: the groups have an order; paper: curves to
     compare with in each panel, {label: {x: y}}; band: (from, to, label), a range of x to be marked.
@@ -55,12 +56,17 @@ def grouped_panels(panels: dict, origins: list[str], x="n_rules", y="exact_match
         for label, rows in groups.items():
             seeds_curve(ax, rows, x, y, label, **styles[label])
         accuracy_axes(ax, title)
-        ax.set(xscale="log", ylabel=ylabel)
+        ax.set(xscale=scale, ylabel=ylabel)
         ax.xaxis.set_major_formatter(FuncFormatter(number))
     axes[-1, 0].set_xlabel(xlabel)
     legend(figure, axes[:, 0], first=list(styles))
     sign(figure, origins)
     return figure
+
+
+def title(frame, name: str) -> str:
+    """The title of a panel: name of the runs, steps and optimiser; sizes of task and model."""
+    return f"{sentence([name])}: {training(frame)}\n{sizes(frame)}"
 
 
 def legend(figure, axes, first: list[str]):
