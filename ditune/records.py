@@ -12,6 +12,7 @@ file is either whole or absent. There are two folders: the local `.ditune/record
 import dataclasses
 import datetime
 import json
+import operator
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -20,9 +21,10 @@ from pathlib import Path
 
 from . import __version__, provenance
 from .running_specs import AlgorithmSpec
+from .select_specs import MeasureSpec, SelectSpec
 from .specs import ProbeSpec, RunSpec, Spec, SpecError
 
-NOT_REPEATABLE = ("wall_s", "train_s", "tokens_per_s", "device", "n_models")
+NOT_REPEATABLE = ("wall_s", "train_s", "score_s", "seconds", "tokens_per_s", "device", "n_models")
 """Fields of a result that differ from one computation to the next."""
 
 
@@ -64,6 +66,12 @@ def run_cost(spec: RunSpec) -> float:
 TRAINING = ("hashing", "rules", "tasks", "model", "optim", "train", "evaluate", "specs.TaskSpec")
 """The sources of a training and its evaluation."""
 
+ACTIVE = (
+    "hashing", "rules", "tasks", "model", "optim", "evaluate", "scorers", "uncertainty", "pool", "selection", "active",
+    "select_specs.PoolSpec", "specs.TaskSpec",
+)  # fmt: skip
+"""What determines a selection of tasks."""
+
 KINDS = {
     "RunSpec": Kind(
         spec=RunSpec,
@@ -84,6 +92,20 @@ KINDS = {
         shape="ditune.train:run_shape",
         packer="ditune.probe:probe_pack",
         memory="ditune.backends:member_bytes",
+    ),
+    "SelectSpec": Kind(
+        spec=SelectSpec,
+        runner="ditune.active:select_run",
+        sources=ACTIVE,
+        steps=operator.attrgetter("n_steps"),
+        cost=operator.attrgetter("cost"),
+    ),
+    "MeasureSpec": Kind(
+        spec=MeasureSpec,
+        runner="ditune.measuring:measure_run",
+        sources=(*ACTIVE, "measuring"),
+        steps=operator.attrgetter("n_steps"),
+        cost=operator.attrgetter("cost"),
     ),
     "AlgorithmSpec": Kind(
         spec=AlgorithmSpec,
