@@ -59,14 +59,16 @@ def cells(frame) -> dict[tuple, object]:
     return {kind: frame[[kind == one for one in kinds]] for kind in dict.fromkeys(kinds)}
 
 
+def common(frame) -> tuple[tuple[int, int], int] | None:
+    """The range of k and the number of rules that most restricted mixes were trained with; of several the one with most rules."""
+    places = [cell[1:] for cell in cells(frame) if cell[0] != UNRESTRICTED]
+    return max(places, key=lambda place: (places.count(place), place[1]), default=None)
+
+
 def compared(frame) -> dict[tuple[str, ...], object]:
-    """The rows of each restricted mix, at the range of k and the number of rules that most mixes were trained with."""
-    by_place = {}
-    for (mix, k, n), rows in cells(frame).items():
-        if mix != UNRESTRICTED:
-            by_place.setdefault((k, n), {})[mix] = rows
-    best = max(by_place, key=lambda place: (len(by_place[place]), place[1]), default=None)
-    return dict(sorted(by_place[best].items(), key=lambda item: len(item[0]))) if best else {}
+    """The rows of each restricted mix at this range of k and number of rules, those of fewer families first."""
+    found = {cell[0]: rows for cell, rows in cells(frame).items() if cell[1:] == common(frame)}
+    return {mix: found[mix] for mix in sorted(found, key=len) if mix != UNRESTRICTED}
 
 
 def reach(rows, name: str = "lower k") -> str:
