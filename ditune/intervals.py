@@ -161,5 +161,5 @@ def _logs(quantity: Bounds) -> np.ndarray:
 
 
 def _digits(value: float) -> str:
-    """A positive number with at least two digits: 1,234, 56, 7.8, 0.025."""
-    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
+    """A positive number with at least two digits: 1,234, 56, 7.80, 0.40, 0.025."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"

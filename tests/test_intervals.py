@@ -61,9 +61,9 @@ def test_a_ratio_lies_within_the_bounds_of_its_parts_by_seed(pairs):
 
 def test_a_ratio_is_over_the_seeds_of_both():
     first, second = Bounds({0: (200.0, 200.0), 1: (900.0, 900.0)}), Bounds({1: (300.0, 300.0), 2: (1.0, 1.0)})
-    assert first.over(second).by_seed == {1: (3.0, 3.0)} and str(first.over(second)) == "3.0"
+    assert first.over(second).by_seed == {1: (3.0, 3.0)} and str(first.over(second)) == "3.00"
     assert first.over(Bounds({2: (1.0, 1.0)})) is None
 
 
 def test_a_quantity_over_itself_is_one():
-    assert str(bounds(table({100: 0.0, 1000: 0.9})).over(bounds(table({100: 0.0, 1000: 0.9})))) == "1.0 [1.0, 1.0]"
+    assert str(bounds(table({100: 0.0, 1000: 0.9})).over(bounds(table({100: 0.0, 1000: 0.9})))) == "1.00 [1.00, 1.00]"
