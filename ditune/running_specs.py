@@ -20,7 +20,7 @@ class AlgorithmSpec(RunSpec):
     number in `algorithm_rules` is tried; a model with several rules in its prompt runs algorithms of as many rules.
     """
 
-    algorithm_rules: tuple[int, ...] = (3, 6)
+    algorithm_rules: tuple[int, ...] = (2, 6)
     """Numbers of rules R of an algorithm."""
     algorithm_steps: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
     """Numbers of steps T of an algorithm on its input. Those above 2R - 1 are left out: so long a run that halts needs more

@@ -1,0 +1,297 @@
+"""Running algorithms (chapter 08): tables of outcomes, figures, tables and words.
+
+An outcome is a share of one run of a model: a row of `records.slices` of its sets "harness/R", with the columns `harness`, `rules` (R, of an
+algorithm), `model` (its training in a few words); `slice` and `value` are those of `ditune.running.measured`.
+"""
+
+from .. import plotting, records
+from ..intervals import Interval, interval
+from ..plotting import made_by, table
+from ..running_specs import AlgorithmSpec
+from .shared import group_styles, grouped_panels, split
+
+HARNESSES = {"oracle": "rule chosen exactly", "in_order": "rules tried in order", "prompted": "all rules in the prompt"}
+"""Who decides which rule is used, in words."""
+
+# ---- tables of runs --------------------------------------------------------------------------------------------------
+
+
+def outcomes(specs, folders=None):
+    """What the models made of algorithms: one row for each run, harness, number of rules, slice and value."""
+    rows = records.slices([spec for spec in specs if isinstance(spec, AlgorithmSpec)], folders)
+    if rows.empty:
+        return rows
+    rows = rows[rows["eval"].str.contains("/")]
+    sets = rows["eval"].str.split("/", expand=True)
+    return rows.assign(harness=sets[0], rules=sets[1].astype(int), model=[model_name(row) for _, row in rows.iterrows()])
+
+
+def model_name(row) -> str:
+    """A training in a few words.
+
+    >>> model_name({"n_rules": 10000, "no_op_share": 0.25, "rules_in_prompt": 3, "position": "rotary"})
+    '10,000 × 3 rules, no-ops, rotary'
+    """
+    several = f" × {row['rules_in_prompt']}" if row["rules_in_prompt"] > 1 else ""
+    parts = [f"{row['n_rules']:,}{several} rules", *["no-ops"] * (row["no_op_share"] > 0), *[row["position"]] * (row["position"] != "learned")]
+    return ", ".join(parts)
+
+
+def of(outs, harness: str, part: str, n_rules: int | None = None):
+    """The rows of one harness and slice, with the numbers of rules asked for, or the most that there are."""
+    rows = outs[(outs["harness"] == harness) & (outs["slice"] == part)]
+    return rows[rows["rules"] == (n_rules or rows["rules"].max())]
+
+
+def by_steps(outs, harness: str, part: str, n_rules: int | None = None):
+    """The same of a slice whose values are numbers of steps: column `steps`."""
+    rows = of(outs, harness, part, n_rules)
+    return rows.assign(steps=rows["value"].astype(int))
+
+
+def by_model(rows) -> dict:
+    """The rows by model, in the order of the runs."""
+    return {model: rows[rows["model"] == model] for model in dict.fromkeys(rows["model"])}
+
+
+# ---- figures ---------------------------------------------------------------------------------------------------------
+
+
+def success(found: dict, frames: dict, harness: str):
+    """Runs that end right against the number of steps, a curve a model, and dashed what the accuracy of single answers predicts:
+    a panel a table, {"profile laptop": outcomes}; frames: the tables of the runs, for their origin."""
+    rows = {name: (by_steps(outs, harness, "steps"), by_steps(outs, harness, "predicted")) for name, outs in found.items()}
+    panels = {f"{name[:1].upper()}{name[1:]}: {HARNESSES[harness]},\nalgorithms of {measured['rules'].iloc[0]} rules": (by_model(measured), by_model(said)) for name, (measured, said) in rows.items()}
+    return with_predictions(panels, [made_by(frame, name) for name, frame in frames.items()])
+
+
+def choosing(found: dict, frames: dict):
+    """Algorithms of as many rules as the prompt holds, run by the models trained with no-ops: rules tried in order, or all in the prompt."""
+    panels = {}
+    for name, outs in found.items():
+        outs = outs[outs["no_op_share"] > 0]
+        n_rules = outs[outs["harness"] == "prompted"]["rules"].max()
+        curves = [{}, {}]
+        for harness in ("in_order", "prompted"):
+            for curve, part in zip(curves, ("steps", "predicted")):
+                for model, rows in by_model(by_steps(outs, harness, part, n_rules)).items():
+                    curve[f"{HARNESSES[harness]}:\n{model}"] = rows
+        panels[f"{name[:1].upper()}{name[1:]}: algorithms of {n_rules} rules"] = tuple(curves)
+    return with_predictions(panels, [made_by(frame, name) for name, frame in frames.items()])
+
+
+def with_predictions(panels: dict, origins: list[str]):
+    """Panels of measured shares by steps, {title: (measured, predicted)}, with the means of the predictions as dashed lines."""
+    figure = grouped_panels({title: measured for title, (measured, _) in panels.items()}, origins, x="steps", xlabel="steps T of the exact run", ylabel="runs that end right (share)", scale="linear")
+    styles = group_styles([label for measured, _ in panels.values() for label in measured])
+    for ax, (_, predicted) in zip(figure.axes, panels.values()):
+        for label, rows in predicted.items():
+            means = rows.groupby("steps")["exact_match"].mean()
+            ax.plot(means.index, means, **styles[label] | {"linestyle": "--", "marker": "", "linewidth": 1.2})
+    return figure
+
+
+KINDS = {
+    "copied": plotting.SKY, "applied in vain": plotting.VERMILION, "wrong place": plotting.ORANGE, "another rule": plotting.PURPLE,
+    "wrong letters": plotting.BLUE, "no word": plotting.BLACK,
+}  # fmt: skip
+"""The kinds of `ditune.running.kind_of_error`."""
+
+
+def breaks(outs, frame, origin: str):
+    """Kinds of the first wrong answer, as shares of the runs that have one: a bar for each harness and model."""
+    bars = [(f"{HARNESSES[harness]}:\n{model}", rows) for harness in HARNESSES for model, rows in by_model(of(outs, harness, "broke")).items()]
+    figure, ax = plotting.plt.subplots(figsize=(plotting.WIDTH, 0.62 * len(bars) + 1.6))
+    for at, (_, rows) in enumerate(bars):
+        left = 0.0
+        for kind, share in first_errors(rows).items():
+            ax.barh(at, share, left=left, color=KINDS[kind], height=0.62)
+            left += share
+    ax.set(yticks=range(len(bars)), xlim=(0, 1), xlabel="share of the runs with a wrong answer")
+    ax.set_yticklabels([label for label, _ in bars], fontsize=9)
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    handles = [plotting.plt.Rectangle((0, 0), 1, 1, color=color) for color in KINDS.values()]
+    figure.legend(handles, list(KINDS), loc="outside upper left", ncols=3, handlelength=0.9, columnspacing=1.2)
+    plotting.sign(figure, [made_by(frame, origin)])
+    return figure
+
+
+def first_errors(rows) -> dict[str, float]:
+    """The share of each kind among the first wrong answers, over the runs of all seeds."""
+    counts = (rows["exact_match"] * rows["n"]).groupby(rows["value"]).sum()
+    return {kind: counts.get(kind, 0.0) / counts.sum() for kind in KINDS}
+
+
+def lengths(found: dict, frames: dict):
+    """Accuracy on unseen rules by the length of the input, a curve for each kind of positions: a panel a table of `lengths_of`."""
+    panels = {f"{name[:1].upper()}{name[1:]}": split(rows, "position") for name, rows in found.items()}
+    low, high = next(iter(found.values()))["z_len"].iloc[0]
+    origins = [made_by(frame, name) for name, frame in frames.items()]
+    return grouped_panels(panels, origins, x="length", xlabel="length of the input", scale="linear", band=(low - 0.4, high + 0.4, "lengths trained on"))
+
+
+def lengths_of(specs, folders=None):
+    """The accuracy on each length of input of the runs that are tested on several: column `length`."""
+    rows = records.slices([spec for spec in specs if any(e.name == "lengths" for e in spec.evals)], folders)
+    rows = rows[(rows["eval"] == "lengths") & (rows["slice"] == "z_len")] if len(rows) else rows
+    return rows.assign(length=rows["value"].astype(int)) if len(rows) else rows
+
+
+# ---- tables ----------------------------------------------------------------------------------------------------------
+
+
+def gap(outs, harness: str, model: str, part: str, n_rules: int | None = None) -> Interval:
+    """How much more often runs end right than `part` ("predicted", "predicted_by_test") says: mean over the numbers of steps, by seed."""
+    rows = [by_model(by_steps(outs, harness, name, n_rules))[model].groupby("seed")["exact_match"].mean() for name in ("steps", part)]
+    return interval(rows[0] - rows[1])
+
+
+def runs_table(outs, caption: str, name: str) -> str:
+    """By harness, number of rules and model: success at the fewest and the most steps, what is predicted there, and the gap."""
+    rows = []
+    for harness in HARNESSES:
+        for n_rules in sorted(set(outs[outs["harness"] == harness]["rules"])):
+            for model in by_model(of(outs, harness, "steps", n_rules)):
+                measured, said = (by_model(by_steps(outs, harness, part, n_rules))[model] for part in ("steps", "predicted"))
+                few, most = measured["steps"].min(), measured["steps"].max()
+                at = [interval(part[part["steps"] == t]["exact_match"]) for t in (few, most) for part in (measured, said)]
+                rows.append([HARNESSES[harness], n_rules, model, f"{few}: {at[0]} ({at[1]})", f"{most}: {at[2]} ({at[3]})", gap(outs, harness, model, "predicted", n_rules)])
+    header = ["which rule", "rules R", "trained on", "fewest steps: ends right (predicted)", "most steps: ends right (predicted)", "measured less predicted, all T"]
+    return table(caption, name, header, rows)
+
+
+def answers_table(outs, frame, caption: str, name: str) -> str:
+    """By model: single answers on the test's inputs and on the states of the exact runs, where a rule applies and where none does."""
+    rows = []
+    for model, group in by_model(outs).items():
+        runs = frame[frame["key"].isin(group["key"])]
+        test = [interval(runs[runs["eval"] == e]["exact_match"]) for e in ("unseen", "no_ops")]
+        states = of(group, "prompted" if "prompted" in set(group["harness"]) else "in_order", "answers")
+        unclear = of(group, "prompted" if "prompted" in set(group["harness"]) else "in_order", "ambiguous")
+        on = [interval(states[states["value"] == value]["exact_match"]) for value in ("applies", "refuses")]
+        twice = unclear[unclear["value"] == "yes"]["exact_match"]
+        rows.append([model, test[0], on[0], interval(twice) if len(twice) else "–", test[1], on[1]])
+    header = ["trained on", "a rule applies: test", "states of runs", "of these, more than one place or rule", "no rule applies: test", "states of runs"]
+    return table(caption, name, header, rows)
+
+
+def which_table(frame, slices, caption: str, name: str) -> str:
+    """By the occurrence that is replaced: accuracy on unseen rules by number of occurrences, and on seen rules."""
+    rows = []
+    for which in dict.fromkeys(frame["replace_which"]):
+        unseen, seen = (frame[(frame["replace_which"] == which) & (frame["eval"] == e)] for e in ("unseen", "seen"))
+        parts = slices[(slices["replace_which"] == which) & (slices["eval"] == "unseen") & (slices["slice"] == "occurrences")]
+        by_count = [f"{n}: {interval(group['exact_match'])}" for n, group in parts.groupby("value")]
+        rows.append([f"{which}" if isinstance(which, str) else f"number {which}", interval(unseen["exact_match"]), "; ".join(by_count) or "–", interval(seen["exact_match"])])
+    return table(caption, name, ["occurrence replaced", "unseen rules", "by number of occurrences", "seen rules"], rows)
+
+
+# ---- words -----------------------------------------------------------------------------------------------------------
+
+
+def compared(change: Interval, more: str, less: str, even: str) -> str:
+    """Which of three is said of a difference: by the bounds of its interval, or that one seed has none.
+
+    >>> compared(interval([0.1, 0.2]), "more", "less", "as often"), compared(interval([0.1]), "more", "less", "as often")
+    ('more (0.15 [0.10, 0.20])', 'as often as far as one seed can tell (0.10)')
+    """
+    if change.n < 2:
+        return f"{even} as far as one seed can tell ({change.mean:.2f})"
+    return f"{more if change.low > 0 else less if change.high < 0 else even} ({change})"
+
+
+def plain_model(outs) -> str:
+    """The model of chapter 02 that is looked at: the most rules, no no-ops."""
+    rows = outs[(outs["no_op_share"] == 0) & (outs["rules_in_prompt"] == 1)]
+    return rows.loc[rows["n_rules"].idxmax(), "model"]
+
+
+def with_no_ops(outs, prompted: bool = False) -> str:
+    """The model trained with no-ops, with one rule in its prompt or several; of several models the last."""
+    rows = outs[(outs["no_op_share"] > 0) & ((outs["rules_in_prompt"] > 1) == prompted)]
+    return list(dict.fromkeys(rows["model"]))[-1]
+
+
+def paired(first, second) -> Interval:
+    """The second less the first: means of each seed's shares, over the seeds of both."""
+    by_seed = [rows.groupby("seed")["exact_match"].mean() for rows in (first, second)]
+    return interval((by_seed[1] - by_seed[0]).dropna())
+
+
+def findings(outs, frame) -> list[str]:
+    """What was found on algorithms, in sentences that the numbers decide."""
+    plain, careful, chooser = plain_model(outs), with_no_ops(outs), with_no_ops(outs, prompted=True)
+    few = outs["rules"].min()
+    return [states_in_words(outs, frame, plain), steps_in_words(outs, plain), *(refusing_in_words(outs, model) for model in (plain, careful)), choosing_in_words(outs, careful, chooser, few), breaks_in_words(outs, careful)]
+
+
+def states_in_words(outs, frame, model: str) -> str:
+    """Whether single steps are harder on the states of runs than on the test's inputs."""
+    states = by_model(of(outs, "oracle", "answers"))[model]
+    runs = frame[frame["key"].isin(states["key"]) & (frame["eval"] == "unseen")]
+    change = paired(runs, states)
+    return (
+        f"**The states.** Single steps of unseen rules are right in {interval(runs['exact_match'])} of the test's inputs and in {interval(states['exact_match'])} of the states that exact runs "
+        f"pass through ({model}); the states are {compared(change, 'easier', 'harder', 'no easier and no harder')}."
+    )
+
+
+def steps_in_words(outs, model: str) -> str:
+    """How success falls with the number of steps, beside the prediction."""
+    measured, said = (by_model(by_steps(outs, "oracle", part))[model] for part in ("steps", "predicted"))
+    ends = [(t, *(interval(part[part["steps"] == t]["exact_match"]) for part in (measured, said))) for t in (measured["steps"].min(), measured["steps"].max())]
+    (few, one, _), (most, last, predicted) = ends
+    return (
+        f"**The steps.** Where the rule is chosen exactly, {one} of the runs of {few} step{'s' * int(few > 1)} end right and {last} of those of {most} steps, of which the accuracy of single steps "
+        f"predicts {predicted}. Over all numbers of steps, runs end right {compared(gap(outs, 'oracle', model, 'predicted'), 'more often than predicted', 'less often than predicted', 'as often as predicted')}."
+    )
+
+
+def refusing_in_words(outs, model: str) -> str:
+    """What it costs that the model decides whether a rule applies."""
+    answers = by_model(of(outs, "in_order", "answers"))[model]
+    refused = interval(answers[answers["value"] == "refuses"]["exact_match"])
+    chosen, tried = (by_model(by_steps(outs, harness, "steps"))[model] for harness in ("oracle", "in_order"))
+    return (
+        f"**Whether a rule applies** ({model}). A rule that does not apply is left alone in {refused} of the cases. Where the rules are tried in order, {interval(tried.groupby('seed')['exact_match'].mean())} of all runs "
+        f"end right, and {interval(chosen.groupby('seed')['exact_match'].mean())} where the rule is chosen exactly; trying in order does {compared(paired(chosen, tried), 'better', 'worse', 'as well')}."
+    )
+
+
+def choosing_in_words(outs, careful: str, chooser: str, n_rules: int) -> str:
+    """Rules tried in order against rules in the prompt, on the same algorithms."""
+    tried, listed = (by_model(by_steps(outs, harness, "steps", n_rules))[model] for harness, model in (("in_order", careful), ("prompted", chooser)))
+    means = [interval(rows.groupby("seed")["exact_match"].mean()) for rows in (tried, listed)]
+    return (
+        f"**Who chooses.** Of the same algorithms of {n_rules} rules, {means[0]} end right where a model reads one rule at a time ({careful}), and {means[1]} where another reads all of them and chooses ({chooser}); "
+        f"the second does {compared(paired(tried, listed), 'better', 'worse', 'as well')}. The two differ in their training."
+    )
+
+
+def breaks_in_words(outs, model: str) -> str:
+    """The most frequent kind of the first wrong answer."""
+    said = []
+    for harness in ("oracle", "in_order"):
+        rows = by_model(of(outs, harness, "broke")).get(model)
+        if rows is not None:
+            kind, share = max(first_errors(rows).items(), key=lambda item: item[1])
+            said.append(f"“{kind}” where {'the rule is chosen exactly' if harness == 'oracle' else 'rules are tried in order'} ({share:.0%})")
+    return f"**Where runs break** ({model}). The most frequent first error is {', and '.join(said)}." if said else f"**Where runs break** ({model}). No run has a wrong answer."
+
+
+def lengths_in_words(rows) -> str:
+    """Accuracy on lengths inside and outside those trained on, by kind of positions."""
+    said = []
+    for position, group in split(rows, "position").items():
+        low, high = group["z_len"].iloc[0]
+        parts = {"trained": group["length"].between(low, high), "shorter": group["length"] < low, "longer": group["length"] > high}
+        said.append(f"{position} positions: " + ", ".join(f"{interval(group[where].groupby('seed')['exact_match'].mean())} on {name} lengths" for name, where in parts.items() if where.any()))
+    return f"**Lengths.** {'; '.join(said)}."
+
+
+def which_in_words(frame) -> str:
+    """Accuracy on unseen rules by the occurrence that is replaced."""
+    rows = frame[frame["eval"] == "unseen"]
+    said = [f"{which if isinstance(which, str) else f'number {which}'} {interval(rows[rows['replace_which'] == which]['exact_match'])}" for which in dict.fromkeys(rows["replace_which"])]
+    return f"**Which occurrence.** On unseen rules, where x occurs more than once in part of the inputs: {', '.join(said)}."

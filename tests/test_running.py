@@ -1,0 +1,121 @@
+"""Running algorithms: with exact answers every harness is the exact run; what a model's run gives is what its answers say."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ditune import running
+from ditune.evaluate import greedy
+from ditune.markov import MarkovAlgorithm, Rule
+from ditune.rules import make_rules
+from ditune.running import (
+    Query,
+    Rewriter,
+    algorithms,
+    exact,
+    execute,
+    in_order,
+    oracle,
+    prompted,
+)
+from ditune.running_specs import AlgorithmSpec
+from ditune.specs import TaskSpec
+from ditune.tasks import unseen_examples
+from ditune.train import Pack
+
+TASK = TaskSpec(n_rules=50, n_examples=2000, alphabet_size=8, x_len=2, y_len=2, z_len=5)
+NO_OPS = {"name": "no_ops", "n_examples": 50, "task": TASK.replace(no_op_share=1.0)}
+MODEL, TRAIN = {"n_layer": 1, "n_head": 2, "n_embd": 16}, {"n_steps": 8, "batch_size": 16, "n_evals": 1}
+SPEC = AlgorithmSpec.of(
+    task=TASK, model=MODEL, train=TRAIN, evals=[{"n_examples": 50}, NO_OPS], algorithm_rules=[2, 3], algorithm_steps=[1, 2, 3, 4], n_algorithms=4
+)
+HARNESSES = (in_order, oracle, prompted)
+
+
+def some_traces(n_rules=3, seed=0, n=10):
+    return [trace for n_steps in range(1, 2 * n_rules) for trace in algorithms(TASK, seed, n_rules, n_steps, n)]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_algorithms_have_the_steps_asked_for_and_rules_whose_sides_training_never_has(seed):
+    trained = make_rules(TASK, seed, torch.arange(2000))  # more than there are words: all that training can have
+    trained_x, trained_y = (set(running.texts(TASK, side)) for side in (trained.x, trained.y))
+    for n_steps in range(1, 6):
+        for trace in algorithms(TASK, seed, 3, n_steps, 10):
+            assert len(trace.steps) == n_steps and len(trace.algorithm.rules) == 3 and len(trace.word) == TASK.z_len[0]
+            assert trace.halted == "blocked" and trace.algorithm.step(trace.output) is None
+            assert not {rule.x for rule in trace.algorithm.rules} & trained_x and not {rule.y for rule in trace.algorithm.rules} & trained_y
+    assert algorithms(TASK, seed, 3, 4, 5) == algorithms(TASK.replace(n_rules=7, no_op_share=0.5), seed, 3, 4, 10)[:5]
+
+
+def test_the_unseen_words_are_those_of_the_unseen_rules():
+    rules = make_rules(TASK, 3, torch.arange(5000), unseen=True)
+    xs, ys = running.unseen_words(8, 2, 3)
+    assert set(xs) == set(running.texts(TASK, rules.x)) and set(ys) == set(running.texts(TASK, rules.y))
+
+
+@pytest.mark.parametrize("harness", HARNESSES)
+def test_with_exact_answers_a_harness_makes_the_exact_run(harness):
+    for run in execute(harness, some_traces(), exact):
+        assert run.output == run.trace.output and run.first_wrong is None
+        words = list(dict.fromkeys(query.word for query in run.queries))
+        assert words == [step.before for step in run.trace.steps] + [run.trace.output] * (harness is not oracle)
+
+
+def test_in_order_asks_each_rule_before_the_one_that_applies_and_at_the_end_all():
+    algorithm = MarkovAlgorithm((Rule("zz", "aa"), Rule("ab", "cd"), Rule("dd", "ee")))
+    (run,) = execute(in_order, [algorithm.run("xabdd")], exact)
+    asked = [(query.rules[0].x, query.word) for query in run.queries]
+    assert asked == [(x, "xabdd") for x in ("zz", "ab")] + [(x, "xcddd") for x in ("zz", "ab", "dd")] + [(x, "xceed") for x in ("zz", "ab", "dd")]
+
+
+def test_a_run_ends_where_an_answer_is_no_word_or_twice_the_steps_are_taken():
+    trace = MarkovAlgorithm((Rule("ab", "cd"),)).run("xabxx")
+    broken, endless = (execute(in_order, [trace], lambda queries, answer=answer: [answer(q.word) for q in queries])[0] for answer in (lambda w: w[1:], lambda w: w[1:] + w[:1]))
+    assert (broken.output, len(broken.answers)) == (None, 1) and running.kind_of_error(broken.queries[0], broken.answers[0]) == "no word"
+    assert (endless.output, len(endless.answers)) == (None, 2 * len(trace.steps) + 1)
+
+
+WORDS = st.text("abc", min_size=6, max_size=6)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.text("abc", min_size=2, max_size=2), st.text("abc", min_size=2, max_size=2)), min_size=1, max_size=3), WORDS, WORDS)
+def test_the_kind_of_an_error_is_what_it_says(sides, word, answer):
+    query = Query(tuple(Rule(x, y) for x, y in sides), word)
+    if answer == query.expected:
+        return
+    kind = running.kind_of_error(query, answer)
+    results = {word[:i] + rule.y + word[i + 2 :]: rule for rule in query.rules for i in range(5)}
+    assert (kind == "copied") == (answer == word)
+    if kind == "wrong letters":
+        assert answer not in results
+    elif kind != "copied":
+        assert answer in results
+        assert kind != "applied in vain" or results[answer].x not in word
+        assert kind != "another rule" or len(query.rules) > 1
+
+
+@pytest.fixture(scope="module")
+def rewriter():
+    pack = Pack([SPEC], "cpu")
+    return Rewriter(SPEC, pack.weights())
+
+
+def test_prompts_are_those_that_the_generator_writes():
+    for task in (TASK, TASK.replace(rules_in_prompt=3, no_op_share=0.3)):
+        rewriter = Rewriter(SPEC.replace(task=task, algorithm_rules=[3]), {"wte": torch.zeros(1)})
+        rows = unseen_examples(task, 0, torch.arange(20)).tokens
+        for row in rows:
+            *rules, rest = running.signs(task)[0:0].join(running.Alphabet(8).text(row.tolist())).split("|")
+            query = Query(tuple(Rule(*rule.split(">")) for rule in rules), rest.split("=")[0])
+            assert torch.equal(rewriter.rows([f"{running.prompt(query)}{query.expected}."])[0, 0], row)
+
+
+def test_a_models_answer_is_its_greedy_one_and_right_is_when_it_is_the_expected_one(rewriter):
+    queries = [query for run in execute(in_order, some_traces(n=3), exact) for query in run.queries]
+    answers = rewriter.answers(queries)
+    tokens = greedy(SPEC.model, rewriter.weights, rewriter.rows([running.prompt(queries[0])]), 6)[0, 0].tolist()
+    assert answers[0] == running.Alphabet(8).text(tokens).split(".")[0]
+    assert rewriter.right(queries) == [answer == query.expected for query, answer in zip(queries, answers)]
