@@ -4,7 +4,8 @@
     main.py serve             runs the program and answers calls; it knows the arguments and nothing else of the tests
 
 What comes back is data, rebuilt from JSON: numbers, text, lists and so on, whose equality the program cannot change. Any
-other object stays with the program, and the tests hold its number. So the tests are decided by values that the testing
+other object stays with the program, and the tests hold its number; arguments are copies, so that a test does not see what
+a program does to them. So the tests are decided by values that the testing
 process compares itself; there is nothing in the program's reach to patch, and no secret to find.
 
 One line of JSON a message: [name, arguments, keywords] one way, {"value": ...} or {"error": text} the other.
@@ -163,7 +164,7 @@ def check(names: list[str], reference: str, tests: str, call: Caller) -> dict:
     try:
         exec(compile(tests, "tests.py", "exec"), namespace)
     except Exception as error:
-        return {"passed": False, "reason": f"{type(error).__name__}: {error}".rstrip(": ")}
+        return {"passed": False, "reason": f"{type(error).__name__}: {error}".rstrip(": ")[:500]}
     return {"passed": True, "reason": ""}
 
 

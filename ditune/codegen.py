@@ -18,6 +18,7 @@ import json
 import os
 import re
 import socket
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -85,6 +86,8 @@ class Problem:
     """The function that the tests call."""
     stops: tuple[str, ...]
     """Texts of which the first ends a completion, and is not part of it: a model can stop there."""
+    helpers: tuple[str, ...] = ()
+    """Other functions and classes that the tests may want from the program."""
 
     @property
     def question(self) -> str:
@@ -160,14 +163,13 @@ def mbpp_problem(row: dict) -> Problem:
     setup, code = (row[name].replace("\r\n", "\n") for name in ("test_setup_code", "code"))
     prompt = f'"""\n{row["text"]}\n{row["test_list"][0]}\n"""\n'
     tests = "\n".join([setup, *row["test_list"]]) + "\n"
-    named = [node.id for node in ast.walk(ast.parse("\n".join(row["test_list"]))) if isinstance(node, ast.Name)]
-    entry_point = next(name for name in named if name in defined(code))  # from the outside in: the first is what is called
-    return Problem(f"MBPP/{row['task_id']}", prompt, code, tests, entry_point, MODULE_STOPS)
-
-
-def defined(program: str) -> set[str]:
-    """The functions and classes that a program defines at its top level."""
-    return {node.name for node in ast.parse(program).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about backslashes in the data
+        solution, asserted = ast.parse(code), ast.parse("\n".join(row["test_list"]))
+    defined = [node.name for node in solution.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    named = [node.id for node in ast.walk(asserted) if isinstance(node, ast.Name)]  # from the outside in
+    entry_point = next(name for name in named if name in defined)
+    return Problem(f"MBPP/{row['task_id']}", prompt, code, tests, entry_point, MODULE_STOPS, tuple(defined))
 
 
 def canonical_pairs(problems: Sequence[Problem]) -> list[tuple[str, str]]:
@@ -192,14 +194,13 @@ def check(problem: Problem, completion: str, limits: Limits = DEFAULT) -> Verdic
     """Whether question + completion passes the tests of the problem.
 
     Program and tests run in a sandbox each, under the same limits; only calls and their values go between the two. The
-    tests have what the canonical program has imported, and the helper functions of the prompt. Raises SandboxError where
-    there is no protection.
+    tests have what the canonical program imports, and functions that the prompt has beside the one to be written. Raises
+    SandboxError where there is no protection.
     """
     own = Path(calls.__file__).read_text(encoding="utf-8")
-    reference = problem.program(problem.answer)
-    names = sorted(defined(reference) - defined(problem.question) | {problem.entry_point})
     program = {"main.py": own, "program.py": problem.program(completion)}
-    tests = {"main.py": own, "reference.py": reference, "tests.py": problem.tests}
+    tests = {"main.py": own, "reference.py": problem.program(problem.answer), "tests.py": problem.tests}
+    names = [problem.entry_point, *problem.helpers]
     here, there = socket.socketpair()
     with here, there, started(program, ["serve"], limits, there.fileno()), started(tests, ["check", *names], limits, here.fileno()) as judge:
         here.close()  # so that each side sees the end of the other
@@ -213,9 +214,10 @@ def check(problem: Problem, completion: str, limits: Limits = DEFAULT) -> Verdic
 
 
 def check_all(problems: Sequence[Problem], completions: Sequence[str], limits: Limits = DEFAULT, workers: int = 1) -> list[Verdict]:
-    """`check` for each problem and its completion, `workers` at a time."""
+    """`check` for each problem and its completion, `workers` at a time, each of which fills up to two cores."""
+    pairs = list(zip(problems, completions, strict=True))
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(check, problems, completions, [limits] * len(problems)))
+        return list(pool.map(lambda pair: check(*pair, limits), pairs))
 
 
 def pass_at_k(passed, drawn, k: int) -> np.ndarray:

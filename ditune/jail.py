@@ -23,10 +23,12 @@ import struct
 import sys
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-NEW_MOUNTS, NEW_HOST, NEW_IPC, NEW_USERS, NEW_PROCESSES, NEW_NETWORK = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
+NEW_MOUNTS, NEW_HOST, NEW_IPC = 0x20000, 0x4000000, 0x8000000  # of unshare(2)
+NEW_USERS, NEW_PROCESSES, NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
 ALL_NAMESPACES = 0x7E020000  # the flags of clone(2) that make a namespace
-READ_ONLY, NO_SETUID, NO_DEVICES, NO_EXECUTION, REMOUNT, BIND, RECURSIVE, PRIVATE = 1, 2, 4, 8, 32, 1 << 12, 1 << 14, 1 << 18
-DETACH = 2
+READ_ONLY, NO_SETUID, NO_DEVICES, NO_EXECUTION = 1, 2, 4, 8  # of mount(2)
+REMOUNT, BIND, RECURSIVE, PRIVATE = 1 << 5, 1 << 12, 1 << 14, 1 << 18
+DETACH = 2  # of umount2(2)
 DEATH_SIGNAL, SECCOMP, NO_NEW_PRIVILEGES = 1, 22, 38  # of prctl(2)
 
 NOBODY = 65534
@@ -35,22 +37,42 @@ FOLDER = "/box"
 OVERTIME = 124  # exit status, as of timeout(1)
 CHANNEL = 3  # the number of the program's only other open file
 
-DENIED = {  # system calls by machine: sockets that namespaces do not hold (vsock), memory of others, memory not counted
-    "x86_64": (
-        0xC000003E,
-        {"socket": 41, "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "pidfd_getfd": 438, "kcmp": 312}
-        | {"unshare": 272, "setns": 308, "mount": 165, "umount2": 166, "pivot_root": 155, "chroot": 161, "fsopen": 430, "open_tree": 428}
-        | {"add_key": 248, "request_key": 249, "keyctl": 250, "bpf": 321, "perf_event_open": 298, "userfaultfd": 323, "io_uring_setup": 425}
-        | {"memfd_create": 319, "memfd_secret": 447, "shmget": 29, "msgget": 68, "semget": 64, "clone": 56, "clone3": 435},
-    ),
-    "aarch64": (
-        0xC00000B7,
-        {"socket": 198, "ptrace": 117, "process_vm_readv": 270, "process_vm_writev": 271, "pidfd_getfd": 438, "kcmp": 272}
-        | {"unshare": 97, "setns": 268, "mount": 40, "umount2": 39, "pivot_root": 41, "chroot": 51, "fsopen": 430, "open_tree": 428}
-        | {"add_key": 217, "request_key": 218, "keyctl": 219, "bpf": 280, "perf_event_open": 241, "userfaultfd": 282, "io_uring_setup": 425}
-        | {"memfd_create": 279, "memfd_secret": 447, "shmget": 194, "msgget": 186, "semget": 190, "clone": 220, "clone3": 435},
-    ),
+MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # as a seccomp filter sees them
+CLONE, CLONE3 = (56, 220), (435, 435)  # numbers of system calls, in the order of MACHINES
+DENIED = {
+    # sockets: a network namespace does not hold all kinds (vsock)
+    "socket": (41, 198),
+    "io_uring_setup": (425, 425),
+    # other processes
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "pidfd_getfd": (438, 438),
+    "kcmp": (312, 272),
+    "perf_event_open": (298, 241),
+    # mounts and namespaces
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "pivot_root": (155, 41),
+    "chroot": (161, 51),
+    "fsopen": (430, 430),
+    "open_tree": (428, 428),
+    # memory that no limit counts
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "shmget": (29, 194),
+    "msgget": (68, 186),
+    "semget": (64, 190),
+    # what is shared with the machine, or has often had holes
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": (250, 219),
+    "bpf": (321, 280),
+    "userfaultfd": (323, 282),
 }
+"""System calls that fail with EPERM."""
 
 
 def kernel(name: str, *arguments) -> None:
@@ -207,20 +229,19 @@ def deny_system_calls() -> None:
     and the C library then takes clone.
     """
     machine = os.uname().machine
-    if machine not in DENIED:
-        raise OSError(errno.ENOSYS, f"no filter of system calls for {machine}; there is one for {', '.join(DENIED)}")
-    architecture, calls = DENIED[machine]
+    if machine not in MACHINES:
+        raise OSError(errno.ENOSYS, f"no filter of system calls for {machine}; there is one for {', '.join(MACHINES)}")
+    column = list(MACHINES).index(machine)
     load, equal, at_least, any_bit, answer = 0x20, 0x15, 0x35, 0x45, 0x06  # instructions of the Berkeley packet filter
     allow, kill, fail = 0x7FFF0000, 0x80000000, 0x00050000  # fail + number: the call gives that error
     number, machine_of_call, first_argument = 0, 4, 16  # offsets in struct seccomp_data
 
-    program = [(load, 0, 0, machine_of_call), (equal, 1, 0, architecture), (answer, 0, 0, kill), (load, 0, 0, number)]
+    program = [(load, 0, 0, machine_of_call), (equal, 1, 0, MACHINES[machine]), (answer, 0, 0, kill), (load, 0, 0, number)]
     program += [(at_least, 0, 1, 0x40000000), (answer, 0, 0, fail + errno.EPERM)]  # the x32 calls of x86_64
-    for name, call in calls.items():
-        if name not in ("clone", "clone3"):
-            program += [(equal, 0, 1, call), (answer, 0, 0, fail + errno.EPERM)]
-    program += [(equal, 0, 1, calls["clone3"]), (answer, 0, 0, fail + errno.ENOSYS)]
-    program += [(equal, 0, 3, calls["clone"]), (load, 0, 0, first_argument)]
+    for numbers in DENIED.values():
+        program += [(equal, 0, 1, numbers[column]), (answer, 0, 0, fail + errno.EPERM)]
+    program += [(equal, 0, 1, CLONE3[column]), (answer, 0, 0, fail + errno.ENOSYS)]
+    program += [(equal, 0, 3, CLONE[column]), (load, 0, 0, first_argument)]
     program += [(any_bit, 0, 1, ALL_NAMESPACES), (answer, 0, 0, fail + errno.EPERM), (answer, 0, 0, allow)]
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *instruction) for instruction in program))
     kernel("prctl", SECCOMP, 2, struct.pack("@HP", len(program), ctypes.addressof(code)), 0, 0)

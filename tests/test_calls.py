@@ -73,5 +73,5 @@ assert list(values(node)) == [(1, b"x"), {2: {3.5}}, int]
 assert values(node) != [(1, b"x"), {2: {3.5}}, int] and node != node.next
 assert abs(root(z=-4) - 2j) < 1e-9
 """
-    problem = Problem("nodes", '"""Linked lists."""\n', solution, tests, "values", MODULE_STOPS)
+    problem = Problem("nodes", '"""Linked lists."""\n', solution, tests, "values", MODULE_STOPS, ("Node", "root"))
     assert check(problem, problem.answer, Limits(wall_seconds=60, cpu_seconds=30)).reason == ""

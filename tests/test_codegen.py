@@ -56,9 +56,11 @@ def problems(benchmark, split="test"):
 def test_humaneval_is_whole():
     found = problems("humaneval")
     assert [problem.name for problem in found] == [f"HumanEval/{i}" for i in range(164)]
-    assert all(problem.question + "\n" in problem.prompt.rstrip() + "\n" for problem in found)
+    assert all(f"def {problem.entry_point}(" in problem.question for problem in found)
+    assert all(problem.tests.endswith(f"check({problem.entry_point})\n") for problem in found)
 
 
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_a_question_and_its_canonical_answer_are_a_program_that_survives_cutting(benchmark):
     for problem, (question, answer) in zip(problems(benchmark), canonical_pairs(problems(benchmark))):
@@ -95,7 +97,7 @@ def test_mbpp_is_read_from_the_folder_of_the_user(tmp_path, monkeypatch):
         file.writelines(json.dumps(row) + "\n" for row in rows)
     monkeypatch.setenv("DITUNE_DATA", str(tmp_path))
     first, _ = load("mbpp", "train")
-    assert (first.name, first.entry_point) == ("MBPP/7", "n")
+    assert (first.name, first.entry_point, first.helpers) == ("MBPP/7", "n", ("Node", "n"))
     assert first.prompt == '"""\nCount.\nassert n(a) == 1\n"""\n'
     assert first.answer == "\nclass Node:\n  pass\ndef n(a): \n\treturn 1"
     assert first.tests == "a = Node()\nassert n(a) == 1\nassert n(2) == 2\n"
@@ -181,6 +183,8 @@ def test_right_programs_pass_and_wrong_ones_say_why():
     }
     verdicts = check_all([DOUBLE] * len(completions), list(completions), PATIENT, workers=3)
     assert [(v.passed, v.reason) for v in verdicts] == [(reason == "", reason) for reason in completions.values()]
+    with pytest.raises(ValueError, match="shorter"):
+        check_all([DOUBLE, DOUBLE], [DOUBLE.answer])
 
 
 def test_nothing_is_judged_without_protection(monkeypatch):
