@@ -76,11 +76,12 @@ EVALUATION = (
 def shown(value) -> str:
     """A value of a spec in a table.
 
-    >>> shown((3, 3)), shown((1,)), shown((3, 6)), shown(128_000), shown(0.003), shown(False)
-    ('3', '1', '3 to 6', '128,000', '0.003', 'no')
+    >>> shown((3, 3)), shown((1,)), shown((3, 6)), shown(("repeated", "periodic")), shown(128_000), shown(0.003), shown(False)
+    ('3', '1', '3 to 6', 'repeated + periodic', '128,000', '0.003', 'no')
     """
     if isinstance(value, tuple):
-        return shown(value[0]) if len(set(value)) == 1 else " to ".join(map(shown, value)) if len(value) == 2 else ", ".join(map(shown, value))
+        between = " + " if isinstance(value[0], str) else " to " if len(value) == 2 else ", "
+        return shown(value[0]) if len(set(value)) == 1 else between.join(map(shown, value))
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value in ("adamw", "muon"):
@@ -107,7 +108,8 @@ def row(tables: dict[str, list[RunSpec]], setting: Setting) -> list[str] | None:
 def cell(specs: list[RunSpec], setting: Setting) -> str:
     """The values of a setting in a set of runs; beside steps, how often they pass over the examples."""
     values = values_of(specs, setting)
-    text = f"{shown(min(values))} to {shown(max(values))}, {len(values)} values" if len(values) > 1 else shown(values[0])
+    numbers = len(values) > 1 and all(isinstance(value, (int, float)) for value in values)
+    text = f"{shown(min(values))} to {shown(max(values))}, {len(values)} values" if numbers else "; ".join(map(shown, values))
     if (setting.part, setting.field) == ("train", "n_steps"):
         text += f" ({', '.join(dict.fromkeys(f'{epochs(spec):.1f}' for spec in specs))} passes)"
     return text

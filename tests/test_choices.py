@@ -43,6 +43,14 @@ def test_several_values_are_shown_as_a_range():
     assert found["rules I"] == "**10 to 300, 3 values**" and found["seeds"] == "2"
 
 
+def test_several_values_without_an_order_are_listed():
+    tails = [*specs(), *specs(task={"tail_alpha": 0.5})]
+    mixes = specs(task={"families": ["repeated", "periodic"], "k": [2, 3]}) + specs(task={"families": ["mirrored"], "k": [2, 4]})
+    assert {row[0]: row[3] for row in choices.rows({"runs": tails})}["long tail"] == "**none; 0.5**"
+    found = {row[0]: row[3] for row in choices.rows({"runs": mixes})}
+    assert found["families of words"] == "**repeated + periodic; mirrored**" and found["constrainedness k"] == "**2 to 3; 2 to 4**"
+
+
 def test_passes_over_the_data_are_steps_times_batch_over_examples():
     found = {row[0]: row[3] for row in choices.rows({"runs": specs(task={"n_examples": 128_000}, train={"n_steps": 500})})}
     assert found["steps (passes over the data)"] == "**500 (0.5 passes)**"
