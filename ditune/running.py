@@ -65,19 +65,19 @@ def texts(task: TaskSpec, words: Words) -> list[str]:
 def drawn(source: random.Random, words: tuple[list[str], list[str]], n_rules: int, n_steps: int, letters: str, length: int) -> tuple[MarkovAlgorithm, str]:
     """An algorithm of unseen rules and an input, meant to take n_steps steps; whether it does, its exact run says.
 
-    The run is planned: where no rule so far applies, a new one gets for its x what stands somewhere in the word, and for its
-    y a random word or, half of the time, the x of an earlier rule, which then fires again. Rules that the plan does not need
+    The run is planned: where no rule so far applies, a new one gets for its x an unseen word that stands somewhere in the
+    word, and for its y a random word or, half of the time, the x of an earlier rule, which then fires again. Rules that the plan does not need
     are random. At last the order of the rules is drawn, so a rule can fire before its turn in the plan.
     """
     (xs, ys), known = words, tuple(map(frozenset, words))
     start = word = "".join(source.choices(letters, k=length))
     rules: list[Rule] = []
     for _ in range(n_steps):
-        if MarkovAlgorithm(tuple(rules)).step(word) is None and len(rules) < n_rules:
-            place = source.randrange(length - len(xs[0]) + 1)
+        standing = [word[i : i + len(xs[0])] for i in range(length - len(xs[0]) + 1)]
+        usable = [x for x in standing if x in known[0]]
+        if usable and len(rules) < n_rules and not any(rule.x in word for rule in rules):
             again = [rule.x for rule in rules if rule.x in known[1]]
-            x, y = word[place : place + len(xs[0])], source.choice(again if again and source.random() < 0.5 else ys)
-            rules += [Rule(x, y)] if x in known[0] else []
+            rules.append(Rule(source.choice(usable), source.choice(again if again and source.random() < 0.5 else ys)))
         word = MarkovAlgorithm(tuple(rules)).steps(word, 1)
     rules += [Rule(source.choice(xs), source.choice(ys)) for _ in range(n_rules - len(rules))]
     source.shuffle(rules)

@@ -35,6 +35,8 @@ class AlgorithmSpec(RunSpec):
             values = getattr(self, name)
             self.require(len(values) > 0 and len(set(values)) == len(values), name, "one or more different numbers")
             self.require(1 <= min(values) and max(values) <= 20, name, "1 to 20")
+        shortest = 2 * min(self.algorithm_rules)
+        self.require(min(self.algorithm_steps) < shortest, "algorithm_steps", f"one below {shortest}, so that algorithms of {min(self.algorithm_rules)} rules can be found")
         self.require(1 <= self.n_algorithms <= 10_000, "n_algorithms", "1 to 10,000")
         several = task.rules_in_prompt > 1
         self.require(not several or self.algorithm_rules == (task.rules_in_prompt,), "algorithm_rules", f"({task.rules_in_prompt},), the rules in the prompt")
