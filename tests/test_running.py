@@ -1,26 +1,19 @@
 """Running algorithms: with exact answers every harness is the exact run; what a model's run gives is what its answers say."""
 
+import hashlib
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ditune import running
+from ditune import experiments, notebooks, running
 from ditune.evaluate import greedy
 from ditune.markov import MarkovAlgorithm, Rule
 from ditune.rules import make_rules
-from ditune.running import (
-    Query,
-    Rewriter,
-    algorithms,
-    exact,
-    execute,
-    in_order,
-    oracle,
-    prompted,
-)
+from ditune.running import Query, Rewriter, algorithms, exact, execute, in_order, measured, oracle, prompted
 from ditune.running_specs import AlgorithmSpec
-from ditune.specs import TaskSpec
+from ditune.specs import SpecError, TaskSpec
 from ditune.tasks import unseen_examples
 from ditune.train import Pack
 
@@ -108,7 +101,7 @@ def test_prompts_are_those_that_the_generator_writes():
         rewriter = Rewriter(SPEC.replace(task=task, algorithm_rules=[3]), {"wte": torch.zeros(1)})
         rows = unseen_examples(task, 0, torch.arange(20)).tokens
         for row in rows:
-            *rules, rest = running.signs(task)[0:0].join(running.Alphabet(8).text(row.tolist())).split("|")
+            *rules, rest = running.Alphabet(8).text(row.tolist()).split("|")
             query = Query(tuple(Rule(*rule.split(">")) for rule in rules), rest.split("=")[0])
             assert torch.equal(rewriter.rows([f"{running.prompt(query)}{query.expected}."])[0, 0], row)
 
@@ -119,3 +112,77 @@ def test_a_models_answer_is_its_greedy_one_and_right_is_when_it_is_the_expected_
     tokens = greedy(SPEC.model, rewriter.weights, rewriter.rows([running.prompt(queries[0])]), 6)[0, 0].tolist()
     assert answers[0] == running.Alphabet(8).text(tokens).split(".")[0]
     assert rewriter.right(queries) == [answer == query.expected for query, answer in zip(queries, answers)]
+
+
+class Flawed:
+    """A model that is wrong on the queries that a hash picks, and then answers with its input turned round."""
+
+    def answers(self, queries):
+        return [query.word[::-1] if self.wrong(query) else query.expected for query in queries]
+
+    def right(self, queries):
+        return [answer == query.expected for query, answer in zip(queries, self.answers(queries))]
+
+    def wrong(self, query):
+        return hashlib.sha256(repr(query).encode()).digest()[0] < 40
+
+
+@pytest.mark.parametrize("harness", HARNESSES)
+def test_a_run_follows_the_exact_one_just_where_all_queries_of_the_exact_one_are_answered_right(harness):
+    traces, model = some_traces(n=20), Flawed()
+    runs, truth = execute(harness, traces, model.answers), execute(harness, traces, exact)
+    followed = [run.first_wrong is None for run in runs]
+    assert followed == [all(model.right(run.queries)) for run in truth] and 0 < sum(followed) < len(runs)
+    assert all(run.output == run.trace.output for run, ok in zip(runs, followed) if ok)
+
+
+@pytest.mark.parametrize("harness", HARNESSES)
+def test_what_is_measured_is_what_counting_gives(harness):
+    traces, model, test = some_traces(n=20), Flawed(), {"unseen": {"exact_match": 0.5}, "no_ops": {"exact_match": 0.25}}
+    found, truth = measured(model, harness, traces, test), execute(harness, traces, exact)
+    runs = execute(harness, traces, model.answers)
+    asked = [(query, right) for run in truth for query, right in zip(run.queries, model.right(run.queries))]
+    a, r = ([right for query, right in asked if any(rule.x in query.word for rule in query.rules) == applies] for applies in (True, False))
+    assert found["exact_match"] == sum(run.output == run.trace.output for run in runs) / len(runs) and found["n"] == len(runs)
+    slices = found["slices"]
+    assert slices["answers"] == {"applies": [sum(a) / len(a), len(a)]} | ({"refuses": [sum(r) / len(r), len(r)]} if r else {})
+    for n_steps in range(1, 6):
+        chosen = [(run, same) for run, same in zip(runs, truth) if len(run.trace.steps) == n_steps]
+        n_asked = [len(same.queries) for _, same in chosen]
+        assert slices["steps"][str(n_steps)] == [sum(run.output == run.trace.output for run, _ in chosen) / 20, 20]
+        for name, once, refused in (("predicted", sum(a) / len(a), sum(r) / max(len(r), 1)), ("predicted_by_test", 0.5, 0.25)):
+            assert slices[name][str(n_steps)][0] == pytest.approx(sum(once**n_steps * refused ** (n - n_steps) for n in n_asked) / 20)
+    wrong = sum(run.first_wrong is not None for run in runs)
+    assert sum(share for share, _ in slices["broke"].values()) == pytest.approx(1) and all(n == wrong for _, n in slices["broke"].values())
+    assert sum(n for _, n in slices["place"].values()) == sum(n for _, n in slices["ambiguous"].values()) == len(a)
+
+
+def test_the_runner_goes_on_from_the_trained_weights_and_gives_the_same_again(tmp_path):
+    result = running.run_algorithms(SPEC, tmp_path / "checkpoint")
+    assert result["metrics"].keys() == {"unseen", "no_ops"} | {f"{harness}/{n}" for harness in ("in_order", "oracle") for n in (2, 3)}
+    assert result["metrics"]["in_order/2"]["n"] == 3 * 4 and result["metrics"]["in_order/3"]["n"] == 4 * 4  # 1 to 3 steps, 1 to 4
+    again = running.run_algorithms(SPEC, tmp_path / "checkpoint")  # the checkpoint is that of the last step: nothing is trained
+    assert (again["metrics"], again["curve"]) == (result["metrics"], result["curve"])
+
+
+@pytest.mark.parametrize(
+    "change, named",
+    [
+        ({"algorithm_rules": []}, "algorithm_rules"),
+        ({"algorithm_steps": [4, 5]}, "algorithm_steps"),
+        ({"n_algorithms": 0}, "n_algorithms"),
+        ({"task": TASK.replace(z_len=(4, 5))}, "task"),
+        ({"task": TASK.replace(rules_in_prompt=2)}, "algorithm_rules"),
+        ({"task": TASK.replace(alphabet_size=26, x_len=5, y_len=5, z_len=8), "evals": [{}]}, "task"),
+        ({"evals": [{}]}, "evals"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_by_name(change, named):
+    with pytest.raises(SpecError, match=rf"AlgorithmSpec\.{named} = .*; allowed: "):
+        SPEC.replace(**change)
+
+
+def test_a_mistyped_part_of_a_model_is_refused():
+    parameters = notebooks.profile_parameters("smoke")["08_running_algorithms"]
+    with pytest.raises(SpecError, match="models: 'tasks' is no part of a change"):
+        experiments.SPECS["08_running_algorithms"](**parameters | {"models": [{"tasks": {}}]})
