@@ -5,8 +5,8 @@
 
 What comes back is data, rebuilt from JSON: numbers, text, lists and so on, whose equality the program cannot change. Any
 other object stays with the program, and the tests hold its number; arguments are copies, so that a test does not see what
-a program does to them. So the tests are decided by values that the testing
-process compares itself; there is nothing in the program's reach to patch, and no secret to find.
+a program does to them. So the tests are decided by values that the testing process compares itself; there is nothing in
+the program's reach to patch, and no secret to find.
 
 One line of JSON a message: [name, arguments, keywords] one way, {"value": ...} or {"error": text} the other.
 """

@@ -50,7 +50,7 @@ class Limits(Spec):
     """What one program may take. Beyond it the program gets an error, or is killed (processor and wall time)."""
 
     wall_seconds: float = 10.0
-    """From the start of the sandbox, which itself takes a twentieth of a second, to the end of all that it started."""
+    """From the start of the sandbox, which itself takes a tenth of a second of a free core, to the end of all that it started."""
     cpu_seconds: int = 10
     """Processor time of a process."""
     memory_mb: int = 512
@@ -140,7 +140,9 @@ def _started(files: Mapping[str, str], arguments: Sequence[str], limits: Limits,
 
 
 @contextlib.contextmanager
-def started(files: Mapping[str, str], arguments: Sequence[str] = (), limits: Limits = DEFAULT, channel: int | None = None) -> Iterator[Program]:
+def started(
+    files: Mapping[str, str], arguments: Sequence[str] = (), limits: Limits = DEFAULT, channel: int | None = None
+) -> Iterator[Program]:
     """Start `main.py` of files {name: text} with arguments; at the end of the block it is killed.
 
     channel is an open file that the program gets as number `jail.CHANNEL`. Raises SandboxError where the program would be
