@@ -16,8 +16,8 @@ from ..probe import COMBINATIONS
 from .thresholds import LEVEL, UNCHANGED, Condition
 
 BY_HEART = "y learnt with this x"
-ANSWERS = {"right": plotting.BLUE, BY_HEART: plotting.VERMILION, "copy of the input": plotting.ORANGE, "something else": "#d0d0d0"}
-"""What an answer can be, with the colour that it is drawn in."""
+ANSWERS = {"right": plotting.BLUE, BY_HEART: plotting.PURPLE, "copy of the input": plotting.VERMILION, "something else": plotting.GREEN}
+"""What an answer can be, with the colour that it is drawn in, here and by `shared.grouped_panels`."""
 
 
 # ---- answers ---------------------------------------------------------------------------------------------------------

@@ -141,7 +141,7 @@ def in_words(found: list[Condition]) -> str:
     if found[0].unlearnt:
         lines.append(f"Below it the seen rules are not learnt in {len(found[0].unlearnt)} of {len(found[0].place.by_seed)} seeds, which are left out.")
     for outcome, text in SENTENCES.items():
-        if named := [f"{c.name} ({factor(c)})" for c in found[1:] if c.moved == outcome]:
+        if named := [c.name + f" ({factor(c)})" * (not c.unlearnt) for c in found[1:] if c.moved == outcome]:
             lines.append(text.format("; ".join(named)))
     return " ".join(lines)
 
@@ -156,6 +156,8 @@ SENTENCES = {
 
 def constant_in_words(found: list[Condition]) -> str:
     """Whether the threshold is one number, in a sentence: how many changes move it, and how far."""
+    if len(found) < 2:
+        return "There are runs of no change to compare."
     judged = [c for c in found[1:] if c.moved in ("lower", "higher")]
     comparable_changes = [c for c in found[1:] if not c.unlearnt and c.ratio]
     if not judged:
@@ -167,6 +169,8 @@ def constant_in_words(found: list[Condition]) -> str:
 
 def factor(condition: Condition) -> str:
     """The ratio as it is written beside a condition: × 0.12 [0.10, 0.15]."""
+    if condition.unlearnt:
+        return "not comparable"
     return f"× {condition.ratio}" if condition.ratio else "no seed to compare with"
 
 
@@ -199,6 +203,7 @@ def dots(tables: dict, frames: dict):
         ax.set(yticks=range(len(found)), yticklabels=labels, ylim=(len(found) - 0.4, -0.6), xscale="log")
         for tick, condition in zip(ax.get_yticklabels(), found):
             tick.set_color(KIND_COLORS[condition.kind])
+        ax.margins(x=0.15)  # room for arrows
         ax.xaxis.set_major_formatter(FuncFormatter(number))
         ax.set_title(sentence([name]))
     axes[-1, 0].set_xlabel("threshold: number of training rules (logarithmic)")
@@ -222,7 +227,7 @@ def dot_row(ax, y: int, condition: Condition):
     if known := condition.place.interval:
         bars = np.nan_to_num([[known.mean - known.low], [known.high - known.mean]]).clip(min=0)
         ax.errorbar([known.mean], [y], xerr=bars, color=color, marker="|", markersize=9, markeredgewidth=1.8, elinewidth=1.8, capsize=0, zorder=3)
-    if condition.ratio and condition.name != UNCHANGED:
+    if condition.name != UNCHANGED:
         ax.annotate(factor(condition), (1.0, y), (4, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center", fontsize=8.5, color=QUIET, annotation_clip=False)
 
 
@@ -242,6 +247,7 @@ def panels(found: list[Condition], frame, origin: str):
         ax.xaxis.set_major_formatter(FuncFormatter(number))
     for ax in axes.flat[len(found) :]:
         ax.remove()
+        axes[-2, -1].tick_params(labelbottom=True)
     legend(figure, axes.flat[: len(found)], first=["unseen rules", "seen rules"])
     figure.supylabel("exact match (share)", fontsize=11)
     sign(figure, ["number of training rules: horizontal axis, logarithmic", made_by(frame, origin)])
@@ -252,17 +258,18 @@ def panels(found: list[Condition], frame, origin: str):
 
 
 def threshold_table(found: list[Condition], caption: str, name: str) -> str:
-    """Threshold and ratio of each condition, seen rules at the least learnt number of rules, and what the rule says."""
+    """Threshold and ratio of each condition, what the rule says, and the lowest mean accuracy on seen rules."""
     rows = []
     for c in found:
         seen = c.frame[c.frame["eval"] == "seen"].groupby("n_rules")["exact_match"].apply(interval)
         least = min(seen.index, key=lambda n: seen[n].mean)
         said = "" if c.name == UNCHANGED else c.moved
-        rows.append([c.name, c.kind, c.place, "1" if c.name == UNCHANGED else c.ratio or "–", said, f"{seen[least].mean:.2f} ({least:,} rules)"])
+        ratio = "1" if c.name == UNCHANGED else "–" if c.unlearnt else c.ratio or "–"
+        rows.append([c.name + " †" * bool(c.unlearnt), c.kind, c.place, ratio, said, f"{seen[least].mean:.2f} ({least:,} rules)"])
     return table(caption, name, ["change", "of", "threshold", "ratio", "the rule says", "lowest accuracy on seen rules"], rows)
 
 
 def expectation_table(found: list[Condition], caption: str, name: str) -> str:
     """The changes of which the chapter's explanation says something: what it expects, what was measured."""
-    rows = [[c.name, c.expected, c.ratio or "–", c.moved, agreement(c)] for c in found if c.expected]
+    rows = [[c.name, c.expected, c.ratio or "–", c.moved, agreement(c)] for c in found if c.expected] or [["none", "", "", "", ""]]
     return table(caption, name, ["change", "expected", "ratio", "the rule says", "agrees"], rows)
