@@ -108,8 +108,8 @@ def scorer_of(spec: StartSpec, weights: dict[str, torch.Tensor]) -> CountingScor
 
 
 def uncertainty_spec(spec: StartSpec, **changes) -> UncertaintySpec:
-    """How uncertainty is measured in a run; an own answer may be one token longer than any right one."""
-    return UncertaintySpec(**{"n": spec.n, "k": spec.k, "drop_rate": spec.drop_rate, "max_tokens": spec.pool.z_len + 1} | changes)
+    """How uncertainty is measured in a run; an own answer longer than any right one is cut to their length."""
+    return UncertaintySpec(**{"n": spec.n, "k": spec.k, "drop_rate": spec.drop_rate, "max_tokens": spec.pool.z_len} | changes)
 
 
 @torch.no_grad()
