@@ -23,14 +23,14 @@ class Interval:
 
     def __str__(self) -> str:
         mean, low, high = (round(value, 2) + 0.0 for value in (self.mean, self.low, self.high))  # 0.00, not -0.00
-        return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
+        return f"{mean:.2f} [{low:.2f}, {high:.2f}]" if self.n > 1 else f"{mean:.2f}"
 
 
 def interval(values) -> Interval:
     """The mean of the values and its percentile bootstrap interval; the same values give the same bounds.
 
     >>> print(interval([0.0, 0.0, 0.0]), interval([0.5]))
-    0.00 [0.00, 0.00] 0.50 [nan, nan]
+    0.00 [0.00, 0.00] 0.50
     """
     return _interval(tuple(map(float, values)))
 
