@@ -43,17 +43,18 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Source:
-    """What is known of a set that is not part of this package."""
+    """What is known of a set."""
 
     domain: str
     licence: str
     origin: str
     """Where to get it."""
     files: tuple[str, ...] = ()
-    """Names that its file has in DITUNE_DATA; the first that is there is read. None: it is made here."""
+    """Names that its file can have in DITUNE_DATA; the first that is there is read. Without any, it is made here."""
 
 
 def files(*stems: str) -> tuple[str, ...]:
+    """The names of JSON and JSON Lines files, plain and compressed."""
     return tuple(f"{stem}.{ending}" for stem in stems for ending in ("jsonl", "jsonl.gz", "json", "json.gz"))
 
 
@@ -92,7 +93,10 @@ FIELDS = {
 
 
 def at_hand(domain: str) -> str:
-    """The first set of the domain whose file is in DITUNE_DATA, else the one that is made here."""
+    """The first set of the domain whose file is in DITUNE_DATA, else the one that is made here.
+
+    It depends on the machine: a spec holds the name that is returned, not the domain.
+    """
     if domain not in DOMAINS:
         raise unknown("domain", domain, DOMAINS)
     named = [name for name, source in SETS.items() if source.domain == domain]

@@ -18,11 +18,15 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from . import records
 from .specs import Spec, SpecError, unknown
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 MODELS = ("smollm2", "tiny")
 """Names of models that need no hub: SmolLM2-135M-Instruct (Apache-2.0), and a tiny model with random weights."""
@@ -161,8 +165,8 @@ class Pretrained:
     """A causal language model with its tokenizer (None, where tokens are made otherwise)."""
 
     name: str
-    model: "transformers.PreTrainedModel"  # noqa: F821, imported when a model is loaded
-    tokenizer: "transformers.PreTrainedTokenizerBase | None"  # noqa: F821
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerBase | None"
     eos: int
     """Ends an answer."""
 
