@@ -1,5 +1,7 @@
 """Exact match: one teacher-forced pass against `GPT2LMHeadModel.generate`, greedy, with the same verdict on every row."""
 
+import statistics
+
 import torch
 
 from ditune.evaluate import answered, eval_examples
@@ -8,8 +10,8 @@ from ditune.optim import schedule
 from ditune.specs import RunSpec
 from ditune.train import Pack
 
-from . import sizes
-from .timing import in_turn, row, seconds
+from . import limit, sizes
+from .timing import bound, in_turn, matmul_rate, row, seconds
 
 
 def trained(run: RunSpec, n_steps: int) -> Pack:
@@ -55,13 +57,25 @@ def compare(name: str, run: RunSpec, n_steps: int, peer_batches: dict[int, int],
 
     sides = {"ours": lambda: n_rows / seconds(teacher_forced)}
     sides |= {batch: lambda batch=batch, n=n: n / seconds(lambda: written(batch)) for batch, n in peer_batches.items()}
-    rates = in_turn(sides, repetitions)
+    rate = "rate of matrix products"
+    rates = in_turn(sides | {rate: lambda: matmul_rate(limit.large(), repetitions=1)[0]}, repetitions)
     for batch, n in peer_batches.items():
         if not torch.equal(verdicts["ours"][:n], verdicts[batch]):
             raise RuntimeError(f"{name}: the verdicts of generate in batches of {batch} differ from ours")
     note = f"identical verdicts on {n_rows} rows, {verdicts['ours'].float().mean():.2f} of them right; ours in one batch"
     what, peer = f"exact match, {name}", "generate, greedy, with cache, batch {}"
-    return [row(what, "rows/s", rates["ours"], rates[batch], peer.format(batch), 10.0 if batch == n_rows else None, note) for batch in peer_batches]
+    rows = [row(what, "rows/s", rates["ours"], rates[batch], peer.format(batch), 10.0 if batch == n_rows else None, note) for batch in peer_batches]
+    counts = [limit.counted(work) / n_rows for work in (teacher_forced, lambda: written(n_rows))]
+    return rows + bounds(what, peer.format(n_rows), counts, statistics.median(rates[rate]), statistics.median(rates[n_rows]))
+
+
+def bounds(what: str, peer: str, counts: list[float], rate: float, peer_rows_s: float) -> list[dict]:
+    """The ratio to `generate` by arithmetic alone; counts: operations a row of one pass, and of `generate`."""
+    ours, theirs = counts
+    return [
+        bound(what, peer, f"both did their matrix products equally fast: {ours / 1e6:.3g} MFLOP a row in one pass, {theirs / 1e6:.3g} in generate, as counted", theirs / ours),
+        bound(what, peer, f"our pass did them at the machine's best rate, {rate / 1e9:.0f} GFLOP/s, and nothing else", rate / ours / peer_rows_s),
+    ]
 
 
 def measure(quick: bool = False) -> list[dict]:

@@ -4,9 +4,10 @@ All that needs a GPU, in one command of under ten minutes, from the repository r
 
     python -m benchmarks.gpu [MINUTES]
 
-runs the tests that need a GPU, this benchmark and that of packs, and then trains the profile `paper` and copies its
-records to `results/`: the most telling numbers of rules first, then notebook by notebook until the minutes are over. The
-same command goes on from there.
+runs the tests that need a GPU, this benchmark and that of packs (packed against alone), and then trains the profile
+`paper` and copies its records to `results/`: first one seed of the most telling cells of each of the notebooks 02 to 06,
+`FIRST`, each a pack of a few runs, then further seeds and whole notebooks, until the minutes are over. The same command
+goes on from there; what is measured is not measured again.
 """
 
 import math
@@ -20,22 +21,31 @@ from pathlib import Path
 
 import torch
 
-from ditune import backends, experiments
+from ditune import backends, bench
 from ditune.cli import FAILED, TIME_UP
 from ditune.specs import RunSpec
 from ditune.tasks import Alphabet, row_length
 from ditune.train import train_pack
 
 from . import limit, sizes
-from .packs import pack_of
+from .packs import largest_difference, pack_of
 from .peers import Rows, gpt2, trainer_seconds
 from .timing import NotHere, check, in_turn, matmul_rate, row
 from .training import TRAINER, our_seconds
 
 NO_GPU = "no GPU that torch can use; on a machine with one: python -m benchmarks.gpu"
-FIRST = "[300, 500, 1000, 10000]"
-"""Numbers of rules around the paper's threshold and far above it."""
+FIRST = (
+    ("02", {"n_rules": [300, 500, 1000, 10000]}),  # around the paper's threshold and far above it
+    ("04", {"occurrences": [[1], [1, 5, 10, 15, 20]], "n_rules": [1000]}),
+    ("03", {"no_op_shares": [0.5], "n_rules": [500, 10000]}),
+    ("06", {"tail_alphas": [0.03], "n_rules": [10000]}),
+    ("05", {"mixes": [["repeated"], ["repeated", "periodic", "mirrored"]], "k_ranges": [[3, 4]], "n_rules": [10000]}),  # rows 2.5 times as long
+)
+"""Notebooks and parameters, the most telling first; every run is one of the profile `paper`."""
+FURTHER_SEEDS = {"first_seed": 1, "n_seeds": 2}
+WHOLE = ("02", "03", "04", "05", "06", "07")
 MOST_MEMBERS = 64
+SLACK_S = 20  # seconds that a stage may take beyond its limit: it starts, and ends a step, before and after the limit is looked at
 
 
 def packed_step(run: RunSpec, n_steps: int, trainer_steps: int, repetitions: int, device: str = "cuda", most: int = MOST_MEMBERS) -> list[dict]:
@@ -67,7 +77,8 @@ def graph(run: RunSpec, n_steps: int) -> list[dict]:
     replayed, eager = pack_of(run, 2, "cuda"), pack_of(run, 2, "cuda")
     for batch in replayed.data(0, n_steps).unbind(1):
         losses = [step(batch).tolist() for step in (replayed.advance, eager.eager_step)]
-    return [check(f"loss after {n_steps} steps of a CUDA graph", "nats", *losses, "step by step", "a member each")]
+    note = f"largest difference of a member {largest_difference(*losses):.1e}"
+    return [check(f"loss after {n_steps} steps of a CUDA graph", "nats", *losses, "step by step", note)]
 
 
 def precision(run: RunSpec, seeds: int, device: str = "cuda") -> list[dict]:
@@ -95,28 +106,42 @@ def measure(quick: bool = False) -> list[dict]:
     return packed_step(paper, 8, 16, 5) + graph(sizes.of_profile("laptop"), 32) + precision(sizes.of_profile("laptop"), 8)
 
 
+def stages(measured: bool) -> list[list[str]]:
+    """The commands in their order; without tests and benchmarks where these have been measured on this GPU."""
+    ditune = [sys.executable, "-c", "from ditune.cli import main; main()"]
+    checks = [[sys.executable, "-m", "pytest", "-q", "-m", "gpu"], [*ditune, "bench", "gpu", "packs"]]
+    cells = [(stem, changes | {"n_seeds": 1}) for stem, changes in FIRST] + [(FIRST[0][0], FIRST[0][1] | FURTHER_SEEDS)]
+    cells += [(stem, {}) for stem in WHOLE]
+    parameters = [[word for name, value in changes.items() for word in ("-p", name, str(value))] for _, changes in cells]
+    trainings = [[*ditune, "compute", stem, "--profile", "paper", "--promote", *words] for (stem, _), words in zip(cells, parameters)]
+    return ([] if measured else checks) + trainings
+
+
+def known() -> bool:
+    """Whether the benchmark has been measured on this GPU."""
+    return any(bench.gpu_name() == content["machine"]["gpu"] and content["benchmarks"].get("gpu", {}).get("rows") for content in bench.read())
+
+
 def main(minutes: float = 9.5) -> int:
     """Tests, benchmarks and the profile `paper`, until the minutes are over; the worst exit code."""
     if not torch.cuda.is_available():
         print(NO_GPU)
         return FAILED
-    deadline = time.monotonic() + 60 * minutes
-    ditune, paper = [sys.executable, "-c", "from ditune.cli import main; main()"], ["--profile", "paper", "--promote"]
-    stages = [
-        [sys.executable, "-m", "pytest", "-q", "-m", "gpu"],
-        [*ditune, "bench", "gpu", "packs"],
-        [*ditune, "compute", "02", *paper, "-p", "n_rules", FIRST, "-p", "n_seeds", "1"],
-        *([*ditune, "compute", stem, *paper] for stem in sorted(experiments.SPECS)),
-    ]
-    codes = []
-    for stage in stages:
-        left = (deadline - time.monotonic()) / 60
+    deadline, codes = time.monotonic() + 60 * minutes, [0]
+    for stage in stages(known()):
+        left = deadline - time.monotonic()
         if left <= 0:
             break
-        limit_of_stage = ["--limit-minutes", f"{left:.2f}"] if "compute" in stage else []
-        print("==", *stage[1:], *limit_of_stage, flush=True)
-        codes.append(subprocess.run([*stage, *limit_of_stage], cwd=Path(__file__).resolve().parents[1]).returncode)
-    return max(code for code in codes if code != TIME_UP)
+        training = "compute" in stage
+        stage += ["--limit-minutes", f"{left / 60:.2f}"] if training else []
+        print("==", *stage[1:], flush=True)
+        try:
+            code = subprocess.run(stage, cwd=Path(__file__).resolve().parents[1], timeout=left + SLACK_S).returncode
+        except subprocess.TimeoutExpired:
+            print(f"stopped after {minutes:g} minutes; a training goes on from its checkpoint")
+            break
+        codes.append(0 if training and code == TIME_UP else code)
+    return max(codes)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,18 @@
-"""How far from the limit: the arithmetic that a step needs, and the rate of matrix products that this machine reaches."""
+"""How far from the limit: the arithmetic that a step needs, the rates that this machine reaches, and where the time goes."""
+
+import statistics
+from collections.abc import Callable
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
 
 from ditune.specs import ModelSpec
+
+from .timing import in_turn, seconds, share
+
+# ---- the arithmetic --------------------------------------------------------------------------------------------------
 
 
 def flops(spec: ModelSpec, T: int, V: int, start: int = 0) -> float:
@@ -34,10 +44,48 @@ def large(device: str = "cpu") -> list[tuple[int, int, int]]:
     return LARGE if device == "cpu" else LARGE_ON_GPU
 
 
+def counted(work: Callable[[], object]) -> float:
+    """Operations of the matrix products of one call, counted as they are called."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return float(counter.get_total_flops())
+
+
+class Written(TorchDispatchMode):
+    """Counts the numbers that all operations but matrix products write."""
+
+    def __init__(self):
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        out = operation(*args, **(kwargs or {}))
+        view = any(r.alias_info is not None and not r.alias_info.is_write for r in operation._schema.returns)
+        if not view and operation._schema.name.removeprefix("aten::") not in KINDS["matrix products"]:
+            self.numbers += sum(t.numel() for t in tree_leaves(out) if isinstance(t, torch.Tensor))
+        return out
+
+
+def written(work: Callable[[], object]) -> int:
+    """Numbers that one call writes in operations that are no matrix products."""
+    with Written() as count:
+        work()
+    return count.numbers
+
+
+def copy_rate(n: int, width: int) -> float:
+    """Numbers a second that this machine copies from one fp32 tensor (n, width) into another: what an operation that reads
+    one tensor and writes another can reach at best."""
+    a, b = torch.randn(n, width), torch.empty(n, width)
+    times = max(1, 20_000_000 // a.numel())
+    return times * a.numel() / seconds(lambda: [b.copy_(a) for _ in range(times)])
+
+
+# ---- where the time of a step goes -----------------------------------------------------------------------------------
+
+
 def parts(pack, tokens: torch.Tensor, repetitions: int) -> dict[str, list[float]]:
     """Seconds of the parts of an eager step on tokens (M, B, T), by repetition: data, forward, backward, optimiser."""
-    from .timing import in_turn, seconds
-
     state: dict = {}
 
     def forward():
@@ -63,15 +111,38 @@ KINDS = {
 }  # fmt: skip
 
 
-def kinds(pack, tokens: torch.Tensor, n_steps: int) -> dict[str, float]:
-    """Shares of an eager step's time by kind of operation, from torch's profiler."""
+def profiled(work: Callable[[], object], n: int) -> dict[str, tuple[float, float]]:
+    """By operation of torch, from its profiler over n calls: its share of the time and how often a call uses it; the
+    largest share first."""
     from torch.profiler import ProfilerActivity, profile
 
-    pack.eager_step(tokens)
+    work()
     with profile(activities=[ProfilerActivity.CPU]) as trace:
-        for _ in range(n_steps):
-            pack.eager_step(tokens)
-    time_of = {event.key.removeprefix("aten::"): event.self_cpu_time_total for event in trace.key_averages()}
-    total = sum(time_of.values())
-    found = {kind: sum(time_of.get(name, 0.0) for name in names) / total for kind, names in KINDS.items()}
-    return found | {"all else": 1 - sum(found.values())}
+        for _ in range(n):
+            work()
+    events = sorted(trace.key_averages(), key=lambda event: -event.self_cpu_time_total)
+    total = sum(event.self_cpu_time_total for event in events)
+    return {event.key.removeprefix("aten::"): (event.self_cpu_time_total / total, event.count / n) for event in events}
+
+
+MOST_OPERATIONS = 8
+
+
+def kinds(what: str, found: dict[str, tuple[float, float]]) -> list[dict]:
+    """Shares of the time by kind of operation, from `profiled`."""
+    of = {kind: sum(found.get(name, (0.0, 0))[0] for name in names) for kind, names in KINDS.items()}
+    return [share(what, "kind of operation", kind, value) for kind, value in (of | {"all else": 1 - sum(of.values())}).items()]
+
+
+def operations(what: str, found: dict[str, tuple[float, float]]) -> list[dict]:
+    """Shares of the operations of torch that take most of the time, from `profiled`, and how often a call uses them."""
+    of = {f"{name} ({calls:.3g} calls)": value for name, (value, calls) in list(found.items())[:MOST_OPERATIONS]}
+    return [share(what, "operation", name, value) for name, value in (of | {"all others": 1 - sum(of.values())}).items()]
+
+
+def step_shares(what: str, pack, repetitions: int) -> list[dict]:
+    """Where the time of a pack's step goes by part, by kind of operation and by operation."""
+    tokens = pack.data(0, 1)[:, 0]
+    by_part = {part: statistics.median(values) for part, values in parts(pack, tokens, repetitions).items()}
+    whole, found = sum(by_part.values()), profiled(lambda: pack.eager_step(tokens), repetitions)
+    return [share(what, "part", part, value / whole) for part, value in by_part.items()] + kinds(what, found) + operations(what, found)

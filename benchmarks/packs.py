@@ -1,6 +1,7 @@
 """Many models in one program, and what a step costs as one of its sizes grows.
 
 A pack pays on a GPU, where launches and not arithmetic bound a small model. On a CPU it brings little, as the rows show.
+A packed run must end where it ends alone, which is checked.
 """
 
 from functools import partial
@@ -12,7 +13,7 @@ from ditune.tasks import row_length
 from ditune.train import Pack
 
 from . import sizes
-from .timing import in_turn, point, row, seconds
+from .timing import check, in_turn, point, row, seconds
 
 MEMBERS = (1, 4, 16, 64)
 ON_A_CPU = "one core, where a pack saves little; a process a core gains as many times as there are cores"
@@ -38,6 +39,25 @@ def members(run: RunSpec, numbers, n_steps: int, repetitions: int, device: str) 
     note = ON_A_CPU if device == "cpu" else ""
     rows = [row(f"pack of {m}, {size}", "model steps/s", rates[m], rates[1], "one run", None, note) for m in numbers if m > 1]
     return rows + [point("pack's step", "members of the pack", m, "s", times[m], size) for m in numbers]
+
+
+def alone(run: RunSpec, n_models: int, n_steps: int, device: str) -> list[dict]:
+    """The losses after n_steps of the members of a pack, and of the same runs one at a time."""
+    runs = [run.replace(seed=s) for s in range(n_models)]
+    together, single = last_losses(Pack(runs, device), n_steps), [last_losses(Pack([r], device), n_steps)[0] for r in runs]
+    return [check(f"loss after {n_steps} steps in a pack of {n_models}, {device}", "nats", together, single, "each alone", f"largest difference of a member {largest_difference(together, single):.1e}")]
+
+
+def last_losses(pack: Pack, n_steps: int) -> list[float]:
+    """The losses of the members before the last of n_steps steps."""
+    for batch in pack.data(0, n_steps).unbind(1):
+        losses = pack.advance(batch)
+    return losses.tolist()
+
+
+def largest_difference(ours: list[float], other: list[float]) -> float:
+    """Between numbers that should be equal."""
+    return max(abs(a - b) for a, b in zip(ours, other, strict=True))
 
 
 def curve(name: str, x_name: str, runs: dict[float, RunSpec], n_steps: int, repetitions: int, device: str) -> list[dict]:
@@ -68,8 +88,9 @@ def measure(quick: bool = False) -> list[dict]:
     """On a GPU packs and curves of the laptop's model; on a CPU the same with a quarter of the batch and few repetitions."""
     if quick:
         run = sizes.with_adamw(sizes.tiny(), 8)
-        return members(run, (1, 4), 2, 2, "cpu") + scaling(run, 2, 2, "cpu", doublings=1)
+        return members(run, (1, 4), 2, 2, "cpu") + scaling(run, 2, 2, "cpu", doublings=1) + alone(run, 2, 4, "cpu")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     run = sizes.with_adamw(sizes.of_profile("laptop"), 128 if device == "cuda" else 32)
     n_steps, repetitions = (64, 9) if device == "cuda" else (4, 5)
-    return members(run, MEMBERS, n_steps if device == "cuda" else 16, repetitions, device) + scaling(run, n_steps, repetitions, device)
+    rows = members(run, MEMBERS, n_steps if device == "cuda" else 16, repetitions, device) + scaling(run, n_steps, repetitions, device)
+    return rows + alone(run, 4, 32, device)

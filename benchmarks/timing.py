@@ -1,8 +1,11 @@
 """How durations are measured and written down: both sides in turn, on one core, every repetition kept.
 
 Ours runs in the process of the benchmark, with the settings that training has; a peer that trains runs in a process of
-its own, with the defaults, while ours waits. On a CPU the clock is that of the processor, so that other programs on the machine do not count; with a GPU it is the
-wall's. A row compares ours with a peer. A point is one place of a curve of cost against size.
+its own, with the defaults, while ours waits. On a CPU the clock is that of the processor, so that other programs on the
+machine do not count; with a GPU it is the wall's.
+
+A row compares ours with a peer. A point is one place of a curve of cost against size. A share says where the time of what
+a row is about goes, and a bound what the ratio of that row could be at most under a condition that it names.
 """
 
 import contextlib
@@ -104,6 +107,16 @@ def check(what: str, unit: str, ours: list[float], other: list[float], other_nam
         "peer_all": other,
         "note": note,
     }
+
+
+def share(what: str, by: str, part: str, value: float) -> dict:
+    """A part of the time of what a row named `what` measures on our side; `by` says how the time is divided."""
+    return {"share_of": f"{what}, by {by}", "part": part, "unit": "share", "ours": value}
+
+
+def bound(what: str, peer_name: str, condition: str, ratio: float) -> dict:
+    """The ratio of the row of this name and peer, if what the condition says were so."""
+    return {"bound_of": what, "against": peer_name, "if": condition, "unit": "ratio", "ours": ratio}
 
 
 def matmul_rate(shapes: list[tuple[int, int, int]], device: str = "cpu", dtype=torch.float32, repetitions: int = 7, least_s: float = 0.2) -> list[float]:

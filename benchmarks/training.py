@@ -5,7 +5,6 @@ answer. Ours makes its data on the way, the others have theirs ready in memory. 
 what that setting does for Trainer is a row of its own.
 """
 
-import itertools
 import statistics
 
 import torch
@@ -16,7 +15,7 @@ from ditune.train import Pack
 
 from . import limit, sizes
 from .peers import NanoGPT, PlainLoop, Rows, gpt2, trainer_seconds, with_labels
-from .timing import apart, in_turn, matmul_rate, row, seconds
+from .timing import apart, bound, in_turn, matmul_rate, row, seconds
 
 TRAINER, PLAIN, RATE = "Trainer + GPT2LMHeadModel", "loop like nanoGPT's", "rate of matrix products"
 KEPT = f"{TRAINER}, freed memory kept as ours does"
@@ -55,10 +54,11 @@ def trainer_run(run: RunSpec, n_steps: int) -> float:
 
 
 def measured(run: RunSpec, n_steps: int, repetitions: int) -> dict[str, list[float]]:
-    """By repetition: the seconds of a step of each side, measured over n_steps, and the rates of matrix products, at
-    their best and at the model's sizes."""
+    """By repetition: the seconds of a step of each side, measured over n_steps, and the machine's rates: of matrix
+    products at their best and at the model's sizes, and of copies."""
     adamw = sizes.with_adamw(run, run.train.batch_size)
     ours, muon = Pack([adamw], "cpu"), Pack([run], "cpu")
+    inputs = run.train.batch_size * (row_length(run.task) - 1)
     with apart() as call:
         sides = {
             "ours": lambda: our_seconds(ours, n_steps),
@@ -68,9 +68,9 @@ def measured(run: RunSpec, n_steps: int, repetitions: int) -> dict[str, list[flo
         }
         if run.train.optimizer == "muon":
             sides["muon"] = lambda: our_seconds(muon, n_steps)
-        inputs = run.train.batch_size * (row_length(run.task) - 1)
         sides["best"] = lambda: matmul_rate(limit.large(), repetitions=1)[0]
         sides["own"] = lambda: matmul_rate(limit.shapes(run.model, inputs), repetitions=1)[0]
+        sides["copies"] = lambda: limit.copy_rate(inputs, run.model.n_embd)
         return in_turn(sides, repetitions)
 
 
@@ -78,13 +78,26 @@ def compare(name: str, run: RunSpec, n_steps: int, repetitions: int, target: flo
     """Tokens a second of one size against both peers and against the limit."""
     tokens = run.train.batch_size * row_length(run.task)
     found = measured(run, n_steps, repetitions)
-    best, own = found.pop("best"), found.pop("own")
+    best, own, copies = (found.pop(rate) for rate in ("best", "own", "copies"))
     rates = {side: [tokens / s for s in values] for side, values in found.items()}
     what, unit = f"training step, {name}", "tokens/s"
     rows = [row(what, unit, rates["ours"], rates[peer], peer, target if peer == TRAINER else None) for peer in (TRAINER, PLAIN, KEPT)]
     if "muon" in rates:
         rows.append(row(f"{what}, ours with Muon", unit, rates["muon"], rates[TRAINER], TRAINER, note="Muon costs arithmetic of its own and needs fewer steps"))
-    return rows + against_limit(what, run, rates, best, own, 0.5 if target > 1.5 else None)
+    rows += against_limit(what, run, rates, best, own, 0.5 if target > 1.5 else None)
+    return rows + bounds(what, run, statistics.median(found[TRAINER]), statistics.median(own), statistics.median(copies))
+
+
+def bounds(what: str, run: RunSpec, peer_s: float, own: float, copies: float) -> list[dict]:
+    """The ratio to Trainer, whose step takes peer_s, if our step took no more than the machine's rates ask for."""
+    pack = Pack([sizes.with_adamw(run, run.train.batch_size)], "cpu")
+    tokens = pack.data(0, 1)[:, 0]
+    products_s = limit.counted(lambda: pack.losses(tokens).sum().backward()) / own
+    others_s = limit.written(lambda: pack.eager_step(tokens)) / copies
+    return [
+        bound(what, TRAINER, "our step were nothing but its matrix products, at the rate measured for their sizes", peer_s / products_s),
+        bound(what, TRAINER, "besides, each other operation took no longer than a copy of what it writes", peer_s / (products_s + others_s)),
+    ]
 
 
 def against_limit(what, run, rates, best, own, target) -> list[dict]:
@@ -104,16 +117,10 @@ def against_limit(what, run, rates, best, own, target) -> list[dict]:
 
 
 def where_time_goes(name: str, run: RunSpec, repetitions: int) -> list[dict]:
-    """Shares of a step by part and by kind of operation."""
-    pack = Pack([run], "cpu")
-    tokens = pack.data(0, 1)[:, 0]
-    by_part = {part: statistics.median(values) for part, values in limit.parts(pack, tokens, repetitions).items()}
-    whole = sum(by_part.values())
-    shares = itertools.chain(
-        (("part", part, value / whole) for part, value in by_part.items()),
-        (("kind of operation", kind, value) for kind, value in limit.kinds(pack, tokens, repetitions).items()),
-    )
-    return [{"share_of": f"a step, {name}, by {by}", "part": part, "unit": "share", "ours": value} for by, part, value in shares]
+    """Shares of a step with AdamW, which the rows on this size are about, and with Muon where the run has it."""
+    what, adamw = f"training step, {name}", sizes.with_adamw(run, run.train.batch_size)
+    rows = limit.step_shares(what, Pack([adamw], "cpu"), repetitions)
+    return rows + (limit.step_shares(f"{what}, ours with Muon", Pack([run], "cpu"), repetitions) if run.train.optimizer == "muon" else [])
 
 
 def measure(quick: bool = False) -> list[dict]:

@@ -6,8 +6,12 @@ scoring pass for each pair of instance and prompt. It does no more than the form
 generated ten answers for each one that it used (62,000 for 6,200); that is a row of its own.
 """
 
+import statistics
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from ditune.model import forward, initial, layout, unflatten
 from ditune.scorers import RewriterScorer
@@ -17,11 +21,13 @@ from ditune.train import keep_freed_memory
 from ditune.uncertainty import PromptTask, Segment, UncertaintySpec, perturbed
 from ditune.uncertainty import measure as scores
 
-from .timing import now, row
+from . import limit
+from .timing import bound, matmul_rate, now, row
 
 TASK = TaskSpec(n_rules=100_000, x_len=3, y_len=3, z_len=6)
 MODEL = ModelSpec(n_layer=3, n_head=2, n_embd=64)  # the model of the laptop profile
 N_EXAMPLES = 2  # worked examples in a prompt
+PLAIN = "an instance, a pair at a time"
 UNUSED = 10  # answers that the released code generated for each one that it used
 
 
@@ -90,15 +96,15 @@ def one_probability(scorer: RewriterScorer, prompt: tuple[int, ...], answer: tup
 
 
 class Clock:
-    """Adds up the seconds of each kind of work."""
+    """Adds up the seconds of each kind of work, or whatever else `read` counts."""
 
-    def __init__(self):
-        self.seconds = {"generation": 0.0, "scoring": 0.0}
+    def __init__(self, read: Callable[[], float]):
+        self.read, self.seconds = read, {"generation": 0.0, "scoring": 0.0}
 
     def time(self, kind: str, work, *arguments):
-        start = now()
+        start = self.read()
         result = work(*arguments)
-        self.seconds[kind] += now() - start
+        self.seconds[kind] += self.read() - start
         return result
 
 
@@ -114,16 +120,16 @@ Found = tuple[list[float], dict[str, float]]
 """U of each task; seconds of generation, of scoring, and of all."""
 
 
-def batched(scorer: RewriterScorer, tasks: list[PromptTask], spec: UncertaintySpec) -> Found:
+def batched(scorer: RewriterScorer, tasks: list[PromptTask], spec: UncertaintySpec, read=now) -> Found:
     """`ditune.uncertainty.measure`."""
-    start, clock = now(), Clock()
+    start, clock = read(), Clock(read)
     found = [line["uncertainty"] for line in scores(Timed(scorer, clock), tasks, spec, 0).table()]
-    return found, clock.seconds | {"all": now() - start}
+    return found, clock.seconds | {"all": read() - start}
 
 
-def one_by_one(scorer: RewriterScorer, tasks: list[PromptTask], spec: UncertaintySpec) -> Found:
+def one_by_one(scorer: RewriterScorer, tasks: list[PromptTask], spec: UncertaintySpec, read=now) -> Found:
     """The plain procedure."""
-    start, clock, found = now(), Clock(), []
+    start, clock, found = read(), Clock(read), []
     for task in tasks:
         heads, total = perturbed(task.prompt, spec.k, spec.drop_rate, 0, task.name, spec.parts).lists(), 0.0
         for x in task.inputs:
@@ -131,7 +137,21 @@ def one_by_one(scorer: RewriterScorer, tasks: list[PromptTask], spec: Uncertaint
             p = [clock.time("scoring", one_probability, scorer, head + x, answer) for head in heads]
             total += sum(abs(p[j] - p[0]) for j in range(1, spec.k + 1))
         found.append(total / (len(task.inputs) * spec.k))
-    return found, clock.seconds | {"all": now() - start}
+    return found, clock.seconds | {"all": read() - start}
+
+
+def counted(procedure, *arguments) -> dict[str, float]:
+    """Operations of the matrix products of a procedure, by kind of work."""
+    with FlopCounterMode(display=False) as counter:
+        return procedure(*arguments, read=counter.get_total_flops)[1]
+
+
+def bounds(what: str, ours: float, theirs: float, seconds_of_peer: float, rate: float) -> list[dict]:
+    """The ratio to the plain procedure by arithmetic alone: operations of ours and of the plain one, on the same tasks."""
+    return [
+        bound(what, PLAIN, f"both did their matrix products equally fast: {ours / 1e9:.3g} GFLOP in ours, {theirs / 1e9:.3g} in the plain procedure, as counted", theirs / ours),
+        bound(what, PLAIN, f"ours did them at the machine's best rate, {rate / 1e9:.0f} GFLOP/s, and nothing else", seconds_of_peer * rate / ours),
+    ]
 
 
 def measure(quick: bool = False, *, n_tasks: int = 500, n_instances: int = 10, k: int = 10, n_single: int = 20, n_steps: int = 150, repetitions: int = 3) -> list[dict]:
@@ -153,6 +173,10 @@ def measure(quick: bool = False, *, n_tasks: int = 500, n_instances: int = 10, k
     wasteful = [a + (UNUSED - 1) * g for a, g in zip(plain["all"], plain["generation"])]
     note = f"{n_tasks} tasks x {n_instances} instances x {k + 1} prompts; plain: measured on {n_single} tasks and scaled; U differs by at most {worst:.1e}"
     names = {"all": "prompt uncertainty", "generation": "prompt uncertainty, generation", "scoring": "prompt uncertainty, scoring"}
-    rows = [row(what, "s", ours[kind], plain[kind], "an instance, a pair at a time", 10.0, note) for kind, what in names.items()]
+    rows = [row(what, "s", ours[kind], plain[kind], PLAIN, 10.0, note) for kind, what in names.items()]
+    rate = statistics.median(matmul_rate(limit.large()))
+    mine, theirs = (counted(procedure, scorer, tasks[:n_single], spec) for procedure in (batched, one_by_one))
+    for kind, what in names.items():
+        rows += bounds(what, mine[kind], theirs[kind], statistics.median(plain[kind]) * n_single / n_tasks, rate)
     peer = f"the same, {UNUSED} answers generated for each one used"
     return [*rows, row("prompt uncertainty, answers unused", "s", ours["all"], wasteful, peer, None, note)]

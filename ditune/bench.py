@@ -154,6 +154,12 @@ def checks(content: dict) -> list[dict]:
     return [row for made in content["benchmarks"].values() for row in made["rows"] if "check" in row]
 
 
+def bounds(content: dict, row: dict) -> list[dict]:
+    """The rows of a file that say what the ratio of a comparison could be at most, and under which condition."""
+    rows = (r for made in content["benchmarks"].values() for r in made["rows"] if "bound_of" in r)
+    return [r for r in rows if (r["bound_of"], r["against"]) == (row["what"], row["peer_name"])]
+
+
 def reached(row: dict) -> str:
     """Whether a comparison reaches what was aimed at: "yes", "no", or nothing where no target was set."""
     target = row.get("target")
@@ -179,7 +185,7 @@ def printed(content: dict, names: list[str]) -> list[dict]:
     rows = []
     for name in names:
         for row in content["benchmarks"][name]["rows"]:
-            of = row.get("what") or row.get("check") or f"{row.get('curve') or row.get('share_of')}: {row.get('x', row.get('part'))}"
+            of = row.get("what") or row.get("check") or f"{row.get('curve') or row.get('share_of') or row['bound_of']}: {row.get('x', row.get('part', row.get('if')))}"
             rows.append({"what": of, "ours": short(row["ours"])} | dict.fromkeys(("peer", "unit", "ratio", "target", "reached", "against"), ""))
             rows[-1]["unit"] = row["unit"]
             if "check" in row:

@@ -76,7 +76,7 @@ def outside_training(frame) -> str:
 
 # ---- from the benchmarks ---------------------------------------------------------------------------------------------
 
-NO_FILE = "No measurements are kept for any machine. This command makes them, in about ten minutes:\n\n```{code-block} bash\nditune bench\n```"
+NO_FILE = "No measurements are kept for any machine. This command makes them, in about a quarter of an hour:\n\n```{code-block} bash\nditune bench\n```"
 
 
 def machine_of(content: dict) -> str:
@@ -127,28 +127,32 @@ def with_quartiles(row: dict, side: str) -> str:
 
 
 def missed(contents: list[dict]) -> str:
-    """For each target that is not reached: what the profile of a step says, in sentences."""
-    lines = []
-    for content in contents:
-        for row in bench.comparisons(content):
-            if bench.reached(row) != "no":
-                continue
-            lines.append(f"- **{row['what']}**, against {row['peer_name']}: {bench.ratio(row)} of {row['target']:g}.{profile_of(content, row['what']) or ' Remarks: ' + row['note'] + '.'}")
+    """For each target that is not reached: how much time too much, what the ratio could be at most, and the profile."""
+    lines = [missed_line(content, row) for content in contents for row in bench.comparisons(content) if bench.reached(row) == "no"]
     return "\n".join(lines) or "Every target that was measured is reached."
 
 
-def profile_of(content: dict, what: str) -> str:
-    """Where the time of a training step goes, if the file has the profile of the model that a comparison is about."""
-    size = what.removeprefix("training step, ")
-    found = [row for row in bench.shares(content) if row["share_of"] == f"a step, {size}, by kind of operation"]
-    parts = ", ".join(f"{row['part']} {row['ours']:.0%}" for row in found)
-    return f" Where the time of the step goes: {parts}." if found else ""
+def missed_line(content: dict, row: dict) -> str:
+    """One target that is not reached."""
+    parts = [f"- **{row['what']}**, against {row['peer_name']}: {bench.ratio(row)} of {row['target']:g}; ours would have to take {1 - row['ratio'] / row['target']:.0%} less time."]
+    parts += [f"At most {b['ours']:.3g}, if {b['if']}." for b in bench.bounds(content, row)]
+    by = {of: found for of, found in profiles(content).items() if of.startswith(f"{row['what']}, by ")}
+    parts += [f"Our time by {of.rpartition(', by ')[2]}: {found}." for of, found in by.items()]
+    return " ".join(parts + ([f"*{row['note']}.*"] if row["note"] else []))
+
+
+def profiles(content: dict) -> dict[str, str]:
+    """Where the time goes, by what the shares are of: the parts in one line."""
+    found: dict[str, list[str]] = {}
+    for row in bench.shares(content):
+        found.setdefault(row["share_of"], []).append(f"{row['part']} {row['ours']:.1%}")
+    return {of: ", ".join(parts) for of, parts in found.items()}
 
 
 def share_table(contents: list[dict]) -> str:
-    """Where the time of a training step goes, by part and by kind of operation."""
-    rows = [[row["share_of"].removeprefix("a step, "), row["part"], f"{row['ours']:.1%}", device(content)] for content in contents for row in bench.shares(content)]
-    return table("Where the time of a training step goes", "tab-shares", ["model", "part", "share of the time", "machine"], rows or [["not measured yet", "", "", ""]])
+    """Where the time of a training step and of the generator goes, by part, by kind of operation and by operation."""
+    rows = [[*of.rpartition(", by ")[::2], parts, device(content)] for content in contents for of, parts in profiles(content).items()]
+    return table("Where our time goes", "tab-shares", ["time of", "by", "shares of the time", "machine"], rows or [["not measured yet", "", "", ""]])
 
 
 def exponent(x, y) -> float:

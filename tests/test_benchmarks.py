@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 benchmarks = pytest.importorskip("benchmarks")
 
-from benchmarks import evaluation, generalise, generator, gpu, limit, peers, sizes, timing, training  # noqa: E402
+from benchmarks import evaluation, generalise, generator, gpu, limit, packs, peers, sizes, timing, training  # noqa: E402
 from ditune import backends, bench, cli, costs, experiments, notebooks, records  # noqa: E402
 from ditune.model import from_transformers  # noqa: E402
 from ditune.specs import RunSpec, SpecError, TaskSpec  # noqa: E402
@@ -62,15 +62,16 @@ def test_trainer_takes_all_steps_and_stops_where_it_is_told_to():
 def test_generate_and_one_teacher_forced_pass_agree_on_every_row():
     run = sizes.tiny().replace(task=sizes.TINY_TASK | {"alphabet_size": 3, "n_rules": 1}, train=sizes.tiny().train.replace(n_steps=200))
     run = run.replace(evals=[{"name": "seen", "rules": "seen", "n_examples": 64}])
-    row, alone = evaluation.compare("tiny", run, 200, {64: 64, 1: 4}, 1)  # raises where they differ
+    row, alone, *bounds = evaluation.compare("tiny", run, 200, {64: 64, 1: 4}, 1)  # raises where they differ
     assert row.keys() == FIELDS and row["target"] and not alone["target"] and 0.0 < float(re.search(r", (\S+) of them right", row["note"])[1]) < 1.0
+    assert len(bounds) == 2 and bounds[0]["ours"] > 1.0  # generate does at least the arithmetic of one pass
 
 
 def test_plain_python_makes_examples_of_the_same_form_and_rule():
     spec = TaskSpec.of(x_len=3, y_len=3, z_len=10)
     signs = Alphabet(26)
     ours = training_examples(spec, 0, torch.arange(50)).tokens.tolist()
-    for tokens in generator.plain_examples(spec, 0, 50) + ours:
+    for tokens in generator.plain_examples(spec, generator.plain_rules(spec, 0), 0, 50) + ours:
         x, y, z, answer = re.fullmatch(r"(\w+)>(\w+)\|(\w+)=(\w+)\.", signs.text(tokens)).groups()
         assert len(tokens) == row_length(spec) and answer == z.replace(x, y, 1) and x in z
 
@@ -96,6 +97,20 @@ def test_both_sides_are_watched_by_the_same_clock_and_end_at_the_threshold():
 def test_the_comparison_of_packs_runs_on_any_device():
     rows = gpu.packed_step(sizes.with_adamw(sizes.tiny()), 1, 1, 1, "cpu", most=2) + gpu.precision(sizes.tiny(), 1, "cpu")
     assert [row.keys() for row in rows[:4]] == [FIELDS] * 4 and rows[0]["what"].endswith("2 models") and rows[4]["check"]
+
+
+def test_a_packed_run_has_the_losses_of_its_run_alone():
+    (found,) = packs.alone(sizes.with_adamw(sizes.tiny(), 8), 3, 4, "cpu")
+    assert found["ours_all"] == pytest.approx(found["peer_all"], rel=1e-5) and len(set(found["ours_all"])) == 3
+
+
+def test_what_is_recorded_first_on_a_gpu_belongs_to_the_profile_paper():
+    for stage in gpu.stages(measured=True):
+        i, words = stage.index("compute"), [n for n, word in enumerate(stage) if word == "-p"]
+        (part,) = notebooks.plan([stage[i + 1]], "paper", [(stage[n + 1], stage[n + 2]) for n in words])
+        (whole,) = notebooks.plan([stage[i + 1]], "paper")
+        assert part.specs and set(part.specs) <= set(whole.specs)
+    assert gpu.stages(measured=False)[2:] == gpu.stages(measured=True)
 
 
 # ---- rows ------------------------------------------------------------------------------------------------------------
@@ -124,6 +139,7 @@ def test_bench_quick_generator_writes_its_file_apart_from_measurements(study_fol
     content, out = json.loads(path.read_text()), capsys.readouterr().out
     assert not end.value.code and content["quick"] and not (study_folder / "results").exists()
     assert content["benchmarks"]["generator"].keys() >= {"rows", "git", "libraries", "date"} and content["machine"]["cpu"]
+    assert all(p["ours"] > 0 for p in bench.points(content) if p["unit"] == "MiB")  # a peak taken over from this process hides theirs
     assert len(bench.comparisons(content)) == 2 and "plain Python" in out and str(path) in out
 
 
@@ -161,11 +177,11 @@ def test_tables_and_figures_of_no_file_and_of_one(study_folder, monkeypatch):
     assert "ditune bench" in empty and set(re.findall(r"{numref}`(tab-[\w-]+)`", words)) <= set(re.findall(":name: (.*)", empty))
     costs.ratios([]), costs.scaling([])
     rows = [timing.row("step", "tokens/s", [1.0, 2.0], [2.0], "b", 3.0), *(timing.point("cost", "n", n, "s", [n**2.0]) for n in (1, 2, 4)), timing.check("accuracy", "", [0.5], [0.25], "fp32")]
-    monkeypatch.setattr(generator, "measure", lambda quick: [*rows, {"share_of": "a step, tiny, by part", "part": "data", "unit": "share", "ours": 0.5}])
+    monkeypatch.setattr(generator, "measure", lambda quick: [*rows, timing.share("step", "part", "data", 0.5), timing.bound("step", "b", "nothing else were done", 2.5)])
     contents = [bench.run(["generator"])[1]]
     assert "**not reached**" in costs.comparisons(contents) and "| 2.00 |" in costs.exponents(contents) and "50.0%" in costs.share_table(contents)
     assert "0.5 ; fp32: 0.25" in costs.checks(contents) and costs.checks([]) == ""
-    assert "0.75 of 3" in costs.missed(contents)
+    assert all(text in costs.missed(contents) for text in ("0.75 of 3; ours would have to take 75% less", "At most 2.5, if nothing else were done", "by part: data 50.0%"))
     costs.ratios(contents), costs.scaling(contents * 2)
 
 
