@@ -124,6 +124,34 @@ def results_table(frame, caption: str, name: str) -> str:
     return table(caption, name, ["families", "k", "rules I", "seen rules", "own families and k", "lower k", "unrestricted"], rows)
 
 
+def in_words(tables: dict) -> str:
+    """The accuracy on lower k and on unrestricted rules by mix, in sentences."""
+    text = []
+    for name, frame in tables.items():
+        own = {words(cell[0]): rows for cell, rows in cells(frame).items() if cell[0] == UNRESTRICTED} | {words(mix): rows for mix, rows in compared(frame).items()}
+        for tested, on in (("lower k", "unseen rules of lower k"), ("uniform", "unrestricted rules")):
+            found = "; ".join(f"{mix}: {shown(accuracy(rows, tested))}" for mix, rows in own.items())
+            text.append(f"{sentence([name])}, accuracy on {on} by mix: {found}.")
+    return " ".join(text)
+
+
+def base_letters(specs) -> str:
+    """How many letters of a word are free at each trained and lower k, in a sentence."""
+    tasks = [spec.task for spec in specs if spec.task.families != UNRESTRICTED]
+    tested = {n for spec in specs for e in spec.evals if e.name == "families" for n in range(e.task.k[0], e.task.k[1] + 1)}
+    if not tasks or not tested:
+        return "No restricted families were trained on."
+    length, trained = tasks[0].x_len[0], {n for task in tasks for n in range(task.k[0], task.k[1] + 1)}
+    low, own = ({-(-length // n) for n in ks} for ks in (tested - trained, trained))
+    text = f"A word of {length} letters is made of {spanned(own)} base letters at the k that were trained on"
+    return f"{text}, and of {spanned(low)} at lower k." if low else f"{text}; no lower k was tested."
+
+
+def spanned(values) -> str:
+    """The range of some numbers: 2, 10 to 20."""
+    return f"{min(values)}" if min(values) == max(values) else f"{min(values)} to {max(values)}"
+
+
 def shown(found: Interval) -> str:
     """A mean with its interval; of one seed the mean alone; a dash where there is none."""
     return "–" if found.n == 0 else f"{found.mean:.2f}" if found.n == 1 else str(found)
@@ -151,8 +179,8 @@ def by_k(frame, slices, origin: str):
         ax.plot(ks, [points[k].mean() for k in ks], color=styles[name]["color"], linewidth=1.2)
         ax.plot([], [], label=name, markersize=4, markerfacecolor="white", **styles[name])
     plotting.accuracy_axes(ax)
-    tested = sorted(set(rows["value"].astype(int))) if len(rows) else []
-    ax.set(xlabel="constrainedness k of the tested rules", xticks=tested)
+    drawn = rows[rows["key"].isin(set().union(*mixes.values()))] if len(rows) else rows
+    ax.set(xlabel="constrainedness k of the tested rules", xticks=sorted(set(drawn["value"].astype(int))) if len(drawn) else [])
     legend(figure, [ax], list(mixes))
     sign(figure, [made_by(frame, origin)])
     return figure
@@ -280,9 +308,20 @@ def explanation_table(frame, caption: str, name: str) -> str:
     return table(caption, name, header, rows)
 
 
+def explained(frame, name: str) -> str:
+    """How far the Vendi score alone explains the accuracy, in a sentence."""
+    text = []
+    for tested in ("lower k", "uniform"):
+        rows = frame[frame["eval"] == tested]
+        rank, left = rank_correlation(rows, "vendi"), unexplained(rows, "vendi")
+        if rank is not None and left is not None:
+            text.append(f"on {SETS[tested][0]} the rank correlation is {shown(rank)}, and the best rising curve leaves {left:.0%} of the variance")
+    return f"Over the training sets of {name}, {'; '.join(text)}." if text else f"The training sets of {name} are too few for a correlation."
+
+
 def same_words(frame) -> str:
     """The comparison of two cells with about equally many different words, in a sentence: a single family at its number of rules, and the
-    largest mix at the number of rules at which it comes closest; empty where the mix was not trained with several numbers."""
+    largest mix at the number of rules at which it comes closest."""
     singles = {mix: rows for mix, rows in compared(frame).items() if len(mix) == 1}
     by_rules, _ = varied(frame)
     if not singles or len(by_rules) < 2:

@@ -10,9 +10,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import FuncFormatter
 
-from .. import diversity, plotting
+from .. import diversity, notebooks, plotting, records
 from ..claims.ledger import sentence
-from ..claims.long_tail import by_tail, whole
+from ..claims.long_tail import PEAKED, by_tail, whole
 from ..claims.paired import accuracy, by_seed, change
 from ..intervals import Interval, interval
 from ..plotting import made_by, number, seeds_curve, sign, table
@@ -37,6 +37,12 @@ def with_effective(frame, specs):
     out = frame.assign(**{name: [measured[key][name] for key in frame["key"]] for name in names})
     out.attrs = frame.attrs
     return out
+
+
+def chapter_02(profile: str):
+    """The recorded runs of the chapter on the number of rules in a profile; none for other parameters."""
+    planned = notebooks.plan(["02_number_of_rules"], profile) if profile in notebooks.profiles() else []
+    return records.frame([spec for one in planned for spec in one.specs])
 
 
 def without_tail(frame, others):
@@ -69,6 +75,7 @@ def by_alpha(tables: dict):
         for n, own in rows.groupby("n_rules"):
             seeds_curve(ax, own, "place", "exact_match", f"{number(n)} rules", **styles[f"{number(n)} rules"])
         plotting.accuracy_axes(ax, f"{sentence([name])}: {plotting.training(frame)}\n{plotting.sizes(frame)}")
+        ax.axvline(PEAKED, color=plotting.QUIET, linestyle=":", linewidth=1.2, zorder=1, label="paper: 1k rules fail right of here")
         ax.set(xscale="log", xlim=(even * 1.6, min(alphas, default=1.0) / 1.6), xlabel="α (the smaller, the longer the tail)")
         ax.set_xticks([even, *alphas], ["no tail", *(f"{a:g}" for a in alphas)])
         ax.minorticks_off()
@@ -136,12 +143,15 @@ def gap_table(frame, even, caption: str, name: str) -> str:
     return table(caption, name, ["number of rules", "runs", "mean size of the gap", "mean gap"], rows)
 
 
-def closest(frame, even) -> tuple[str, Interval] | None:
-    """The measure by which the runs with a tail lie closest to the curve without one, and the mean size of the gap."""
-    found = {measure: gap_by_seed(gaps(frame, even, measure), True) for measure in MEASURES}
-    found = {measure: gap for measure, gap in found.items() if gap.n}
-    best = min(found, key=lambda measure: found[measure].mean, default=None)
-    return (MEASURES[best], found[best]) if best else None
+def closest(frame, even, name: str) -> str:
+    """By which measure the runs with a tail lie closest to the curve without one, in a sentence."""
+    found = {words: gap_by_seed(gaps(frame, even, measure), True) for measure, words in MEASURES.items()}
+    found = {words: gap for words, gap in found.items() if gap.n}
+    if not found:
+        return f"The runs of {name} have no tails that can be compared with runs without one."
+    best, worst = (choose(found, key=lambda words: found[words].mean) for choose in (min, max))
+    text = f"In the runs of {name} the tails lie closest to the curve without a tail if redrawn by the {best}: the gap is {shown(found[best])} on average"
+    return f"{text}, against {shown(found[worst])} by the {worst}, the worst of the {len(found)}."
 
 
 def tails_table(frame, even, caption: str, name: str) -> str:
