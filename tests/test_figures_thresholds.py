@@ -193,3 +193,9 @@ def test_the_correlation_is_over_the_conditions_that_are_known_and_learnt():
     assert "learnt their rules: 3, too few" in probes.pace_in_words(curves(FRAME, dict.fromkeys(PLACES, 100)), FOUND[:4])
     table = probes.pace_table(curves(FRAME, dict.fromkeys(PLACES, 10**6)), FOUND, "Paces", "tab-paces")
     assert "> 450 (10,000 rules)" in table
+
+
+def test_the_origin_of_probes_does_not_count_the_other_runs():
+    frame = FRAME.copy()
+    frame.attrs["runs"] = 1000
+    assert "recorded" not in plotting.made_by(probes.of_probes(frame), "profile laptop") and probes.of_probes(pd.DataFrame()).empty

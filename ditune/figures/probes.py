@@ -51,8 +51,11 @@ def answers_to_unseen(tables: dict[str, list[Condition]]) -> dict[str, dict[str,
 
 def of_probes(frame) -> DataFrame:
     """The rows of a table that are combinations of seen and unseen sides, in the order of COMBINATIONS."""
-    rows = frame[frame["eval"].isin(COMBINATIONS)] if len(frame) else frame
-    return concat([rows[rows["eval"] == which] for which in COMBINATIONS]) if len(rows) else rows
+    if frame.empty:
+        return frame
+    rows = concat([frame[frame["eval"] == which] for which in COMBINATIONS])
+    rows.attrs = {}  # how many runs the whole table should have
+    return rows
 
 
 def probe_panels(tables: dict):

@@ -14,9 +14,10 @@ from pandas import DataFrame
 
 from .. import plotting
 from ..claims.ledger import LEARNT, sentence
+from ..claims.number_of_rules import PAPER_CURVE
 from ..experiments.common import literal
 from ..experiments.rewriting import number_of_rules, varied
-from ..intervals import Bounds, bounds, interval
+from ..intervals import Bounds, bounds, crossing, interval
 from ..plotting import QUIET, SEEN, UNSEEN, WIDTH, accuracy_axes, made_by, number, seeds_curve, sign, table
 from .shared import legend
 
@@ -161,7 +162,7 @@ def constant_in_words(found: list[Condition]) -> str:
     judged = [c for c in found[1:] if c.moved in ("lower", "higher")]
     comparable_changes = [c for c in found[1:] if not c.unlearnt and c.ratio]
     if not judged:
-        return f"Of {len(found) - 1} changes none is shown to move it; where there are fewer than {FEWEST_SEEDS} seeds, none can be."
+        return f"Of {len(found) - 1} change{'s' * (len(found) > 2)} none is shown to move it; where there are fewer than {FEWEST_SEEDS} seeds, none can be."
     ends = sorted(judged, key=lambda c: sum(np.log(np.clip(c.ratio.mean, 1e-6, 1e6))))
     extremes = " and ".join(dict.fromkeys(f"{c.name} ({factor(c)})" for c in (ends[0], ends[-1])))
     return f"Of the {len(comparable_changes)} changes that can be compared, {len(judged)} move it; the furthest, {extremes}."
@@ -189,16 +190,18 @@ KIND_COLORS = dict(zip(KINDS, COLORS))
 
 
 def dots(tables: dict, frames: dict):
-    """The threshold of each condition, one panel a table of runs, {"profile laptop": [Condition]}: a point a seed, the
-    geometric mean with its interval, an arrow where the threshold lies outside the numbers of rules tried."""
+    """The threshold of each condition, one panel a table of runs, {"profile laptop": [Condition]}: a point a seed, the geometric
+    mean with its interval, an arrow where the threshold lies outside the numbers of rules tried; and the paper's, from its curve."""
     tables = {name: found for name, found in tables.items() if found}
     rows = [len(found) for found in tables.values()]
     figure, axes = plt.subplots(len(tables), 1, figsize=(WIDTH, 0.36 * sum(rows) + 1.1 * len(rows) + 0.7), sharex=True, squeeze=False, height_ratios=[n + 1 for n in rows])
     for ax, (name, found) in zip(axes[:, 0], tables.items()):
         for y, condition in enumerate(found):
             dot_row(ax, y, condition)
-        if (base := found[0]).name == UNCHANGED and base.place.interval:
-            ax.axvline(base.place.mean[0], color=QUIET, linewidth=0.9, linestyle=":", zorder=1)
+        if found[0].name == UNCHANGED:
+            ax.plot([crossing(*zip(*PAPER_CURVE.items()), LEVEL)], [0.32], linestyle="", marker="+", markersize=8, color=QUIET)
+            if found[0].place.interval:
+                ax.axvline(found[0].place.mean[0], color=QUIET, linewidth=0.9, linestyle=":", zorder=1)
         labels = [c.name + " †" * bool(c.unlearnt) for c in found]
         ax.set(yticks=range(len(found)), yticklabels=labels, ylim=(len(found) - 0.4, -0.6), xscale="log")
         for tick, condition in zip(ax.get_yticklabels(), found):
@@ -208,6 +211,7 @@ def dots(tables: dict, frames: dict):
         ax.set_title(sentence([name]))
     axes[-1, 0].set_xlabel("threshold: number of training rules (logarithmic)")
     handles = [plt.Line2D([], [], linestyle="", marker="s", color=KIND_COLORS[kind], label=kind) for kind in KINDS if any(c.kind == kind for found in tables.values() for c in found)]
+    handles.append(plt.Line2D([], [], linestyle="", marker="+", markersize=8, color=QUIET, label="the paper's"))
     figure.legend(handles=handles, loc="outside upper left", ncols=3, columnspacing=1.2, handletextpad=0.2)
     sign(figure, [made_by(frames[name], name) for name in tables])
     return figure
@@ -243,13 +247,12 @@ def panels(found: list[Condition], frame, origin: str):
         for name, style in (("seen", SEEN), ("unseen", UNSEEN)):
             seeds_curve(ax, condition.frame[condition.frame["eval"] == name], "n_rules", "exact_match", f"{name} rules", **style)
         accuracy_axes(ax, condition.name + " †" * bool(condition.unlearnt))
-        ax.set(xscale="log", ylabel="")
+        ax.set(xscale="log", ylabel="exact match" if ax in axes[:, 0] else "")
         ax.xaxis.set_major_formatter(FuncFormatter(number))
     for ax in axes.flat[len(found) :]:
         ax.remove()
         axes[-2, -1].tick_params(labelbottom=True)
     legend(figure, axes.flat[: len(found)], first=["unseen rules", "seen rules"])
-    figure.supylabel("exact match (share)", fontsize=11)
     sign(figure, ["number of training rules: horizontal axis, logarithmic", made_by(frame, origin)])
     return figure
 
