@@ -12,115 +12,18 @@ file is either whole or absent. There are two folders: the local `.ditune/record
 import dataclasses
 import datetime
 import json
-import operator
 import os
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import __version__, provenance
-from .running_specs import AlgorithmSpec
-from .select_specs import MeasureSpec, SelectSpec
-from .specs import ProbeSpec, RunSpec, Spec, SpecError
+from .kinds import KINDS, kind_of
+from .specs import Spec, SpecError
 
 NOT_REPEATABLE = ("wall_s", "train_s", "score_s", "seconds", "tokens_per_s", "device", "n_models")
 """Fields of a result that differ from one computation to the next."""
-
-
-# ---- kinds of specs --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How the results of one class of specs are made."""
-
-    spec: type[Spec]
-    runner: str
-    """"module:function", called as function(spec, checkpoint, progress=...); it returns the result as plain data."""
-    sources: tuple[str, ...]
-    """What determines the result, as `provenance.sources_hash` takes it; specs' values are in the record anyway."""
-    steps: Callable[[Spec], int]
-    """The number of steps that the runner reports progress in."""
-    cost: Callable[[Spec], float]
-    """Expected cost in any unit; the most expensive runs start first."""
-    shape: str = ""
-    """"module:function" of a spec: what specs share that can be computed as a pack; none, if there are no packs."""
-    packer: str = ""
-    """"module:function", called as function(specs, checkpoint, progress=...); it returns a result for each."""
-    memory: str = ""
-    """"module:function" of a spec: bytes that it needs as a member of a pack."""
-
-
-def run_steps(spec: RunSpec) -> int:
-    """Optimiser steps of a training."""
-    return spec.train.n_steps
-
-
-def run_cost(spec: RunSpec) -> float:
-    """About proportional to the arithmetic of a training."""
-    length = spec.task.x_len[1] + spec.task.y_len[1] + 2 * spec.task.z_len[1]
-    return spec.train.n_steps * spec.train.batch_size * length * spec.model.n_layer * spec.model.n_embd**2
-
-
-TRAINING = ("hashing", "rules", "tasks", "model", "optim", "train", "evaluate", "specs.TaskSpec")
-"""The sources of a training and its evaluation."""
-
-ACTIVE = (
-    "hashing", "rules", "tasks", "model", "optim", "evaluate", "scorers", "uncertainty", "pool", "selection", "active",
-    "select_specs.PoolSpec", "specs.TaskSpec",
-)  # fmt: skip
-"""What determines a selection of tasks."""
-
-KINDS = {
-    "RunSpec": Kind(
-        spec=RunSpec,
-        runner="ditune.train:train_run",
-        sources=TRAINING,
-        steps=run_steps,
-        cost=run_cost,
-        shape="ditune.train:run_shape",
-        packer="ditune.train:train_pack",
-        memory="ditune.backends:member_bytes",
-    ),
-    "ProbeSpec": Kind(
-        spec=ProbeSpec,
-        runner="ditune.probe:probe_run",
-        sources=(*TRAINING, "probe"),
-        steps=run_steps,
-        cost=run_cost,
-        shape="ditune.train:run_shape",
-        packer="ditune.probe:probe_pack",
-        memory="ditune.backends:member_bytes",
-    ),
-    "SelectSpec": Kind(
-        spec=SelectSpec,
-        runner="ditune.active:select_run",
-        sources=ACTIVE,
-        steps=operator.attrgetter("n_steps"),
-        cost=operator.attrgetter("cost"),
-    ),
-    "MeasureSpec": Kind(
-        spec=MeasureSpec,
-        runner="ditune.measuring:measure_run",
-        sources=(*ACTIVE, "measuring"),
-        steps=operator.attrgetter("n_steps"),
-        cost=operator.attrgetter("cost"),
-    ),
-    "AlgorithmSpec": Kind(
-        spec=AlgorithmSpec,
-        runner="ditune.running:run_algorithms",
-        sources=(*TRAINING, "running", "markov"),
-        steps=run_steps,
-        cost=run_cost,
-    ),
-}
-"""The classes of specs that have records, by name."""
-
-
-def kind_of(spec: Spec) -> Kind:
-    """The kind of a spec."""
-    return KINDS[type(spec).__name__]
 
 
 # ---- folders ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ditune.records import KINDS, Kind
+from ditune.kinds import KINDS, Kind
 from ditune.specs import Spec
 
 
