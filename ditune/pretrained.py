@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from . import records
 from .specs import Spec, SpecError, unknown
 
 if TYPE_CHECKING:
@@ -122,6 +121,8 @@ SMOLLM2 = Package(
 
 def cached(name: str, make: Callable[[Path], None]) -> Path:
     """The folder `name` of the models kept here; where there is none, `make` fills it, in one process only."""
+    from . import records  # which knows the specs of tunings, and so this module
+
     folder = records.home() / "models" / name
     if folder.exists():
         return folder
@@ -253,10 +254,13 @@ def adapt(lm: Pretrained, spec: TuneSpec, seed: int) -> Pretrained:
     """
     import torch
     from peft import LoraConfig, get_peft_model
+    from transformers.pytorch_utils import Conv1D
 
     from .hashing import stream
 
-    config = LoraConfig(r=spec.rank, lora_alpha=spec.alpha, target_modules="all-linear", lora_dropout=0.0, task_type="CAUSAL_LM")
+    transposed = any(isinstance(part, Conv1D) for part in lm.model.modules())  # GPT-2's matrices are (in, out)
+    shape = {"r": spec.rank, "lora_alpha": spec.alpha, "target_modules": "all-linear", "fan_in_fan_out": transposed}
+    config = LoraConfig(**shape, lora_dropout=0.0, task_type="CAUSAL_LM")
     with torch.random.fork_rng():
         torch.manual_seed(stream(seed, "initialisation")[0] & 0x7FFFFFFF)
         return dataclasses.replace(lm, model=get_peft_model(lm.model, config).eval())
