@@ -162,8 +162,8 @@ def initial_tasks(spec: StartSpec, pool: Tasks) -> torch.Tensor:
 def select_run(spec: SelectSpec, checkpoint: Path, progress=lambda step, n_steps: None) -> dict:
     """Run the loop, going on behind the last whole round if the checkpoint file exists; plain data:
 
-    metrics: {"round r": exact match on the test after r selections, as in `exact_match`, with round, n_tasks and how many
-    of them are clean}; curve: [{round, step, loss}]; selected: the task numbers of the initial tasks and of each
+    metrics: {"round r": exact match on the test after r selections, as in `exact_match`, with round, n_trained (tasks) and
+    n_clean (of them)}; curve: [{round, step, loss}]; selected: the task numbers of the initial tasks and of each
     selection; map: `task_map` of the tasks left by the first model, or None where the strategy has no need of it; costs:
     [{round, n_scored, n_answered, n_read}], the pairs, greedy answers and prompts that selections took; n_parameters,
     tokens (trained on, prompts included), wall_s (this call), train_s, score_s (over all calls), tokens_per_s, device.
@@ -195,7 +195,7 @@ def one_round(spec: SelectSpec, pool: Tasks, test: Tasks, state: dict, number: i
         if step % REPORT_EVERY == 0 or step == n_steps:
             progress(number * n_steps + step, spec.n_steps)
     state["train_s"] += time.perf_counter() - started
-    known = {"round": number, "n_tasks": len(trained), "n_clean": int((pool.noise[trained] == 0).sum())}
+    known = {"round": number, "n_trained": len(trained), "n_clean": int((pool.noise[trained] == 0).sum())}
     state["metrics"][f"round {number}"] = known | exact_match(spec, training.weights(), test)
     if number < spec.n_rounds:
         started = time.perf_counter()

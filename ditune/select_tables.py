@@ -1,6 +1,6 @@
 """Tables of recorded selections and measurements, for the chapters on active selection: what joins records and pool.
 
-`records.frame` has one row per run and round already (`strategy`, `seed`, `round`, `n_tasks`, `n_clean`, `exact_match`), and
+`records.frame` has one row per run and round already (`strategy`, `seed`, `round`, `n_trained`, `n_clean`, `exact_match`), and
 `records.slices` the same by family and by kind. What is here needs the tasks themselves, or several runs.
 """
 
@@ -65,14 +65,14 @@ def group_of(spec: SelectSpec, table: pandas.DataFrame) -> dict[int, str]:
 
 
 def gains(frame: pandas.DataFrame, baseline: str = "random", value: str = "exact_match") -> pandas.DataFrame:
-    """How much more a strategy has than the baseline after each round, paired by seed: strategy, round, n_tasks, gain (an
+    """How much more a strategy has than the baseline after each round, paired by seed: strategy, round, n_trained, gain (an
     `intervals.Interval` over the seeds that both have). `frame`: of `records.frame`, or one family of `records.slices`."""
-    wide = frame.pivot_table(index=["round", "n_tasks", "seed"], columns="strategy", values=value)
+    wide = frame.pivot_table(index=["round", "n_trained", "seed"], columns="strategy", values=value)
     change = wide.sub(wide[baseline], axis=0).drop(columns=baseline)
     rows = [
-        {"strategy": strategy, "round": number, "n_tasks": n_tasks, "gain": interval(values.dropna())}
+        {"strategy": strategy, "round": number, "n_trained": n_trained, "gain": interval(values.dropna())}
         for strategy in change
-        for (number, n_tasks), values in change[strategy].groupby(level=["round", "n_tasks"])
+        for (number, n_trained), values in change[strategy].groupby(level=["round", "n_trained"])
         if len(values.dropna())
     ]
     return pandas.DataFrame(rows)

@@ -6,7 +6,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ditune import records, select_tables
 from ditune.active import (
     Training,
     exact_match,
@@ -18,10 +17,9 @@ from ditune.active import (
     uncertainty_spec,
 )
 from ditune.evaluate import greedy
-from ditune.measuring import measure_run
 from ditune.model import forward
 from ditune.pool import pool_tasks
-from ditune.select_specs import STRATEGIES, MeasureSpec, SelectSpec
+from ditune.select_specs import STRATEGIES, SelectSpec
 from ditune.selection import Candidates, select
 from ditune.specs import SpecError
 from ditune.tasks import Alphabet
@@ -144,7 +142,7 @@ def test_each_run_starts_alike_selects_its_shares_and_ends_with_a_smaller_select
     assert sorted(sum(result["selected"], [])) == list(range(30))
     decision = pool_tasks(spec.pool, 0).decision
     assert [int(decision[numbers].sum()) for numbers in result["selected"]][:3] == [3, 3, 3]
-    assert [m["n_tasks"] for m in result["metrics"].values()] == [8, 16, 24, 30] and result["metrics"]["round 3"]["n_clean"] == int((pool_tasks(spec.pool, 0).noise == 0).sum())
+    assert [m["n_trained"] for m in result["metrics"].values()] == [8, 16, 24, 30] and result["metrics"]["round 3"]["n_clean"] == int((pool_tasks(spec.pool, 0).noise == 0).sum())
     assert (result["map"] is not None) == ("uncertainty" in STRATEGIES[strategy])
     if result["map"]:
         assert result["map"]["task"] == [r for r in range(30) if r not in result["selected"][0]]
@@ -176,41 +174,6 @@ def test_a_seed_changes_everything_and_a_setting_only_what_it_should(results):
     longer = results(small(n_rounds=3))
     assert longer["selected"][:3] == plain["selected"] and longer["metrics"]["round 2"] == plain["metrics"]["round 2"]
     assert results(small(strategy="uncertainty", n=50))["map"] == results(small(strategy="uncertainty", n=4))["map"]  # of 4 instances
-
-
-# ---- records and tables ----------------------------------------------------------------------------------------------
-
-
-def test_records_of_the_loop_give_tidy_tables(results, tmp_path, monkeypatch):
-    monkeypatch.setenv("DITUNE_HOME", str(tmp_path))
-    specs = [small(strategy=strategy, seed=seed) for strategy in ("random", "uncertainty") for seed in (0, 1)]
-    for spec in specs:
-        records.save(records.make(spec, results(spec) | {"train_s": 1.0, "score_s": 0.5}))
-    frame = records.frame(specs)
-    assert len(frame) == 12 and set(frame["n_tasks"]) == {8, 16, 24} and {"strategy", "round", "exact_match"} <= set(frame)
-    assert set(records.slices(specs)["slice"]) == {"family", "kind"} and set(records.curves(specs)["step"]) == {3, 6}
-    change = select_tables.gains(frame, value="nll")
-    by_hand = [frame.query(f"seed == {s} and round == 2 and strategy == '{n}'")["nll"].item() for s in (0, 1) for n in ("uncertainty", "random")]
-    assert change.query("round == 2")["gain"].item().mean == pytest.approx((by_hand[0] - by_hand[1] + by_hand[2] - by_hand[3]) / 2)
-    chosen = select_tables.selected(specs)
-    assert len(chosen) == 4 * 24 and chosen.query("strategy == 'random' and seed == 1 and round == 2")["task"].tolist() == results(specs[1])["selected"][2]
-    found = select_tables.task_map(specs).query("seed == 1")
-    assert found.query("group == 'ambiguous'")["task"].tolist() == results(small(strategy="uncertainty", seed=1))["selected"][1]
-    assert select_tables.costs(specs).query("strategy == 'random'")["n_scored"].tolist() == [0, 0]
-    assert select_tables.costs(specs).query("strategy == 'uncertainty'")["n_answered"].tolist() == [2 * 22 + 2 * 14] * 2
-
-
-def test_a_measurement_in_many_ways_agrees_with_the_map_of_the_loop(results, tmp_path, monkeypatch):
-    monkeypatch.setenv("DITUNE_HOME", str(tmp_path))
-    spec = MeasureSpec.of(**SMALL | {"n_points": 2, "k_most": 5, "drop_rates": (0.2, 0.9)})
-    result = measure_run(spec, tmp_path / "none")
-    records.save(records.make(spec, result))
-    assert result["maps"]["step 6"] == results(small(strategy="uncertainty"))["map"]
-    u = {(size["n"], size["k"]): size["uncertainty"] for size in result["sizes"]}
-    assert u[2, 2] == result["variants"][0]["uncertainty"] == result["maps"]["step 6"]["uncertainty"] and set(u) == {(n, k) for n in (1, 2) for k in (1, 2, 5)}
-    table = select_tables.variants([spec])
-    assert table["name"].tolist() == ["as selected", "definition only", "examples only", "gold answer", "drop rate 0.9"] and table["rank"][0] == pytest.approx(1)
-    assert len(select_tables.over_training([spec])) == 44 and len(select_tables.sizes([spec])) == 6
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,91 @@
+"""Tables of recorded selections and measurements: what they join, and what they compute, against the results they are of."""
+
+import pytest
+
+from ditune import records, select_tables
+from ditune.active import select_run
+from ditune.measuring import measure_run
+from ditune.select_specs import MeasureSpec, SelectSpec
+
+POOL = {"n_tasks": 30, "n_instances": 4, "n_test": 8, "n_test_instances": 3, "alphabet_size": 8, "side_len": 3, "z_len": 4}
+SMALL = {
+    "pool": POOL, "model": {"n_layer": 2, "n_head": 2, "n_embd": 16}, "n_initial": 8, "n": 2, "k": 2,
+    "train": {"n_steps": 6, "batch_size": 8, "n_evals": 2, "lr": 3e-3},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A folder of records: random and uncertain selection of two seeds, by spec, and a measurement of the first seed."""
+    specs = [SelectSpec.of(**SMALL | {"n_rounds": 2, "n_select": 8, "strategy": s, "seed": seed}) for s in ("random", "uncertainty") for seed in (0, 1)]
+    specs.append(MeasureSpec.of(**SMALL | {"n_points": 2, "k_most": 5, "drop_rates": (0.2, 0.9)}))
+    home = tmp_path_factory.mktemp("home")
+    for spec in specs:
+        result = (measure_run if isinstance(spec, MeasureSpec) else select_run)(spec, home / "checkpoint.safetensors")
+        (home / "checkpoint.safetensors").unlink(missing_ok=True)
+        records.save(records.make(spec, result), home / "records")
+    return home, specs
+
+
+@pytest.fixture
+def specs(recorded, monkeypatch):
+    monkeypatch.setenv("DITUNE_HOME", str(recorded[0]))
+    return recorded[1]
+
+
+def result(spec):
+    return records.find(spec).result
+
+
+def test_a_round_is_a_row_with_slices_and_a_curve(specs):
+    frame = records.frame(specs[:4])
+    assert len(frame) == 12 and set(frame["n_trained"]) == {8, 16, 24} and {"strategy", "round", "exact_match"} <= set(frame)
+    assert set(records.slices(specs[:4])["slice"]) == {"family", "kind"} and set(records.curves(specs[:4])["step"]) == {3, 6}
+
+
+def test_gains_are_paired_by_seed(specs):
+    frame = records.frame(specs[:4])
+    nll = {(row.strategy, row.seed): row.nll for row in frame.query("round == 2").itertuples()}
+    gain = select_tables.gains(frame, value="nll").query("round == 2")["gain"].item()
+    by_hand = [nll["uncertainty", seed] - nll["random", seed] for seed in (0, 1)]
+    assert gain.mean == pytest.approx(sum(by_hand) / 2) and min(by_hand) - 1e-12 <= gain.low <= gain.high <= max(by_hand) + 1e-12 and gain.n == 2
+    assert select_tables.gains(frame).query("round == 0")["gain"].item().mean == 0
+    alone = select_tables.gains(frame[(frame["seed"] == 0) | (frame["strategy"] == "random")])
+    assert {gain.n for gain in alone["gain"]} == {1}  # a seed that the other does not have counts for neither
+
+
+def test_what_was_selected_is_listed_with_what_is_known_of_it(specs):
+    chosen = select_tables.selected(specs[:4])
+    assert len(chosen) == 4 * 24 and set(chosen["noise"]) <= {"clean", "noisy", "contradictory"}
+    assert chosen.query("strategy == 'random' and seed == 1 and round == 2")["task"].tolist() == result(specs[1])["selected"][2]
+    for row in records.frame(specs[:4]).itertuples():
+        so_far = chosen[(chosen["strategy"] == row.strategy) & (chosen["seed"] == row.seed) & (chosen["round"] <= row.round)]
+        assert (so_far["noise"] == "clean").sum() == row.n_clean
+
+
+def test_the_map_names_the_groups_that_would_be_selected(specs):
+    found = select_tables.task_map(specs[:4])
+    assert len(found) == 2 * 22 and set(found["group"]) <= {"ambiguous", "difficult", "easy", ""}
+    for spec in specs[2:4]:
+        of_seed = found[found["seed"] == spec.seed]
+        assert of_seed[of_seed["group"] == "ambiguous"]["task"].tolist() == result(spec)["selected"][1]
+        assert of_seed["uncertainty"].tolist() == result(spec)["map"]["uncertainty"]
+    assert select_tables.task_map(specs[:2]).empty  # random selection measures nothing
+
+
+def test_costs_are_summed_over_the_selections(specs):
+    costs = select_tables.costs(specs[:4]).set_index("strategy")
+    assert costs.loc["random", "n_scored"].tolist() == [0, 0] and (costs["score_s"] > 0).all()
+    assert costs.loc["uncertainty", "n_answered"].tolist() == [2 * 22 + 2 * 14] * 2  # n = 2, of the tasks left
+
+
+def test_a_measurement_in_many_ways_agrees_with_the_map_of_the_loop(specs):
+    measured = result(specs[4])
+    assert measured["maps"]["step 6"] == result(specs[2])["map"]
+    u = {(size["n"], size["k"]): size["uncertainty"] for size in measured["sizes"]}
+    assert u[2, 2] == measured["variants"][0]["uncertainty"] == measured["maps"]["step 6"]["uncertainty"]
+    assert set(u) == {(n, k) for n in (1, 2) for k in (1, 2, 5)}
+    table = select_tables.variants(specs[4:])
+    assert table["name"].tolist() == ["as selected", "definition only", "examples only", "gold answer", "drop rate 0.9"]
+    assert table["rank"][0] == pytest.approx(1) and table["n_scored"][4] > table["n_scored"][0]  # fewer copies lose nothing
+    assert len(select_tables.over_training(specs[4:])) == 44 and len(select_tables.sizes(specs[4:])) == 6
