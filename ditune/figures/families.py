@@ -128,7 +128,8 @@ def in_words(tables: dict) -> str:
     """The accuracy on lower k and on unrestricted rules by mix, in sentences."""
     text = []
     for name, frame in tables.items():
-        own = {words(cell[0]): rows for cell, rows in cells(frame).items() if cell[0] == UNRESTRICTED} | {words(mix): rows for mix, rows in compared(frame).items()}
+        own = {words(mix): rows for mix, rows in compared(frame).items()}
+        own |= {words(cell[0]): rows for cell, rows in cells(frame).items() if cell[0] == UNRESTRICTED}
         for tested, on in (("lower k", "unseen rules of lower k"), ("uniform", "unrestricted rules")):
             found = "; ".join(f"{mix}: {shown(accuracy(rows, tested))}" for mix, rows in own.items())
             text.append(f"{sentence([name])}, accuracy on {on} by mix: {found}.")
@@ -241,7 +242,7 @@ def rules_table(frame, caption: str, name: str) -> str:
     rows = []
     for (mix, k, n), group in cells(frame).items():
         runs = group.drop_duplicates("key")
-        measured = [f"{runs[m].mean():,.0f}" if runs[m].mean() >= 20 else f"{runs[m].mean():.1f}" for m in ("different_rules", "different_words", "forms", "vendi")]
+        measured = [f"{runs[m].mean():,.{places}f}" for m, places in (("different_rules", 0), ("different_words", 0), ("forms", 1), ("vendi", 1))]
         rows.append([words(mix), "–" if mix == UNRESTRICTED else dashed(k), f"{n:,}", f"{runs['n_examples'].iloc[0]:,}", f"{runs['train_n_steps'].iloc[0]:,}", *measured])
     header = ["families", "k", "rules I", "examples N", "steps", "different rules", "different words", "forms", "Vendi score"]
     return table(caption, name, header, rows)
