@@ -64,11 +64,18 @@ def d5_of_share(without, with_share, share: float) -> tuple[str, str]:
     same = change and all(above(found, -NEGLIGIBLE) and below(found, NEGLIGIBLE) for found in change.values())
     ratio = bounds(with_share).over(bounds(without))
     place = moved(ratio)
-    later = place == "later" and all(c.learnt for c in grid.values() if c.unseen.mean < 0.5)
-    outcome = "fails" if higher or lower or later or place == "earlier" else "holds" if same and place == "same" else "open"
+    unlearnt = [c.n_rules for c in grid.values() if c.unseen.mean < 0.5 and not c.learnt]
+    outcome = "fails" if higher or lower or place == "earlier" or (place == "later" and not unlearnt) else "holds" if same and place == "same" else "open"
     worst = max(change, key=lambda n: abs(change[n].mean), default=None)
-    height = f"where unseen rules are applied without no-ops, the accuracy changes most at {worst:,} rules, by {change[worst]}" if change else "no number of rules suffices without no-ops"
-    return outcome, f"{100 * share:g} % no-ops: ratio of the numbers of rules at which the accuracy passes 0.5: {ratio or 'not known'}; {height}"
+    text = f"{100 * share:g} % no-ops: ratio of the numbers of rules at which the accuracy passes 0.5: {ratio or 'not known'}{not_learnt(unlearnt)}"
+    if worst is None:
+        return outcome, f"{text}; no number of rules suffices without no-ops"
+    return outcome, f"{text}; where unseen rules are applied without no-ops, the accuracy changes most at {worst:,} rules, by {change[worst]}{not_learnt([] if grid[worst].learnt else [worst])}"
+
+
+def not_learnt(numbers: list[int]) -> str:
+    """A remark on the numbers of rules at which seen rules are not learnt, if there are any."""
+    return f" (with no-ops the seen rules are not learnt at {', '.join(f'{n:,}' for n in numbers)})" if numbers else ""
 
 
 def moved(ratio: Bounds | None) -> str:

@@ -47,20 +47,14 @@ def by_share(frame, evaluation: str = "unseen") -> dict:
 
 
 def conditions(frame, control) -> dict:
-    """All evaluation sets of the runs without no-ops, of the control, and of the runs with each share."""
-    (none, rows), *shares = split(frame, "no_op_share", in_words).items()
-    fewer = {f"{none}, {control_share(frame, control):g} % of the examples": control} if len(control) else {}
-    return {none: rows} | fewer | dict(shares)
-
-
-def control_share(frame, control) -> float:
-    """The examples that the control has, in per cent."""
-    return 100 * control["n_examples"].iloc[0] / frame["n_examples"].iloc[0]
-
-
-def around_control(found: dict) -> dict:
-    """Of the conditions, those without no-ops, the control, and the largest share."""
-    return {label: found[label] for label in dict.fromkeys([*list(found)[:2], list(found)[-1]])}
+    """All evaluation sets of the runs without no-ops, of the control if there is one, and of those with the largest share."""
+    shares = split(frame, "no_op_share", in_words)
+    none, most = list(shares)[0], list(shares)[-1]
+    out = {none: shares[none]}
+    if len(control):
+        kept = 100 * control["n_examples"].iloc[0] / frame["n_examples"].iloc[0]
+        out[f"{none}, {kept:g} % of the examples"] = control
+    return out | {most: shares[most]}
 
 
 # ---- figures ---------------------------------------------------------------------------------------------------------
@@ -91,8 +85,7 @@ def with_control(tables: dict):
     each pair of tables, {"profile laptop": (table, control)}."""
     panels, origins = {}, []
     for name, (frame, control) in tables.items():
-        chosen = around_control(conditions(frame, control))
-        panels[title(frame, name)] = {label: rows[rows["eval"] == "unseen"] for label, rows in chosen.items()}
+        panels[title(frame, name)] = {label: rows[rows["eval"] == "unseen"] for label, rows in conditions(frame, control).items()}
         origins += [made_by(frame, name), made_by(control, f"control of {name}")]
     return grouped_panels(panels, origins)
 
@@ -112,8 +105,9 @@ def results_table(frame, caption: str, name: str) -> str:
     return table(caption, name, header, rows)
 
 
-def threshold_table(found: dict, caption: str, name: str) -> str:
-    """The threshold of each condition and its ratio to that of the first."""
+def threshold_table(frame, control, caption: str, name: str) -> str:
+    """The threshold of each share and of the control, and its ratio to that without no-ops."""
+    found = split(frame, "no_op_share", in_words) | conditions(frame, control)
     places = {label: bounds(rows) for label, rows in found.items()}
     first = next(iter(places))
     rows = [[label, place, "1" if label == first else place.over(places[first]) or "–"] for label, place in places.items()]
@@ -121,9 +115,8 @@ def threshold_table(found: dict, caption: str, name: str) -> str:
 
 
 def control_table(found: dict, caption: str, name: str) -> str:
-    """Accuracies on unseen rules by number of rules without no-ops, in the control and with the largest share, and the last less each of
-    the others."""
-    *others, last = around_control(found)
+    """Accuracies of the conditions on unseen rules by number of rules, and the last less each of the others."""
+    *others, last = found
     changes = {label: differences(found[label], found[last]) for label in others}
     rows = []
     for n in sorted(set(found[last]["n_rules"])):
@@ -141,17 +134,21 @@ def few_in_words(frame) -> str:
     rows = frame[(frame["no_op_share"] == share) & (frame["n_rules"] == n) & (frame["eval"] == "unseen")]
     right, no_op, copied = (interval(rows[column]) for column in ("exact_match", "no_op", "copied"))
     other = interval(1 - rows["exact_match"] - rows["copied"])
-    return f"With {n:,} rules and {in_words(share)}, {no_op} of the no-ops of unseen rules are answered right. Of the inputs that hold x, {right} are answered right, {copied} are copied, and {other} get another answer."
+    none = frame[(frame["no_op_share"] == 0) & (frame["n_rules"] == n) & (frame["eval"] == "unseen")]
+    never = f" Models that met no no-op in training copy {interval(none['copied'])}." if len(none) else ""
+    return (
+        f"With {n:,} rules and {in_words(share)} in training, {no_op} of the no-ops of unseen rules are answered right. Of the inputs of unseen rules that hold x, {right} are answered right, {copied} "
+        f"are copied, and {other} get another answer.{never}"
+    )
 
 
 def control_in_words(found: dict) -> str:
     """What the control says of the threshold."""
-    chosen = around_control(found)
-    if len(chosen) < 3:
+    if len(found) < 3:
         return "There is no control among these runs."
-    places = {label: bounds(rows) for label, rows in chosen.items()}
+    places = {label: bounds(rows) for label, rows in found.items()}
     none, fewer, most = places.values()
-    where = "; ".join(f"with {label}: {place}" for label, place in places.items())
+    where = "; ".join(f"{label}: {place}" for label, place in places.items())
     return (
         f"The accuracy on inputs of unseen rules that hold x passes one half at these numbers of rules: {where}. The ratio of the last to the first is {most.over(none) or 'not known'}; to the "
         f"second, which has as many examples that hold x, it is {most.over(fewer) or 'not known'}."

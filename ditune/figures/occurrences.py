@@ -62,7 +62,7 @@ def accuracy_by_kind(tables: dict):
     """Accuracy on unseen rules over the whole range of occurrences, a curve for each kind of training: a panel a table,
     {"profile laptop": table}, and the paper's."""
     panels = {f"{title(frame, name)}; x occurs {span(frame)}": by_role(frame[frame["eval"] == "unseen"]) for name, frame in tables.items()}
-    panels["Paper: N = 1M, |z| = 50; x occurs 1 to 20 times\none value each, without an interval"] = by_role(paper_rows())
+    panels["Paper, table 1: x occurs 1 to 20 times\none value each, without an interval"] = by_role(paper_rows())
     return grouped_panels(panels, [made_by(frame, name) for name, frame in tables.items()])
 
 
@@ -125,10 +125,10 @@ def gains_in_words(tested) -> str:
     for mix, single in pairs(tested):
         found = gains(tested, mix, single)
         n = max((n for n, _ in found), default=None)
-        parts = {True: "on the number which that had been trained on", False: "on the others"}
-        said = [f"{found[n, had][2]} {where}" for had, where in parts.items() if (n, had) in found]
+        parts = {True: f"on {words(single)}", False: "on the other tested numbers"}
+        said = [f"{where} by {found[n, had][2]}" for had, where in parts.items() if (n, had) in found]
         if said:
-            lines.append(f"With {n:,} rules {words(mix)} gains over {words(single)} alone {' and '.join(said)}.")
+            lines.append(f"With {n:,} rules, training on {words(mix)} instead of {words(single)} alone changes the accuracy {' and '.join(said)}.")
     return " ".join(lines)
 
 
@@ -154,3 +154,13 @@ def paper_table(caption: str, name: str) -> str:
     numbers = sorted({n for row in PAPER_TABLE.values() for n in row})
     rows = [[words(kind), *(f"{row[n]:.2f}" for n in numbers)] for kind, row in PAPER_TABLE.items()]
     return table(caption, name, ["x occurs in training", *(f"I = {number(n)}" for n in numbers)], rows)
+
+
+def scale_in_words(runs: dict) -> str:
+    """How many occurrences of x the runs have, {"profile laptop": specs}, and how much of an input they fill at most."""
+    lines = []
+    for name, specs in runs.items():
+        task = max((spec.task for spec in specs), key=lambda task: max(task.occurrences))
+        most = max(task.occurrences)
+        lines.append(f"In {name} the largest number is {most}; these occurrences make up {most * task.x_len[1]} of the {task.z_len[0]} letters of an input.")
+    return " ".join(lines)

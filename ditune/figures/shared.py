@@ -45,17 +45,17 @@ def grouped_panels(panels: dict, origins: list[str], x="n_rules", y="exact_match
     origins: the lines under the figure (`plotting.made_by`); x, y: columns; ordered: the groups have an order; paper: curves to
     compare with in each panel, {label: {x: y}}; band: (from, to, label), a range of x to be marked.
     """
-    panels = {title: {label: rows for label, rows in groups.items() if len(rows)} for title, groups in panels.items()}
     styles = group_styles([label for groups in panels.values() for label in groups], ordered)
     figure, axes = plt.subplots(len(panels), 1, figsize=(plotting.WIDTH, (plotting.PANEL - 0.3) * len(panels) + 1.2), sharex=True, squeeze=False)
-    for ax, (title, groups) in zip(axes[:, 0], panels.items()):
+    for ax, (heading, groups) in zip(axes[:, 0], panels.items()):
         if band:
             ax.axvspan(*band[:2], color="#e3e3e3", linewidth=0, zorder=0, label=band[2])
         for label, curve in (paper or {}).items():
             ax.plot(curve.keys(), curve.values(), label=label, **PAPER)
         for label, rows in groups.items():
-            seeds_curve(ax, rows, x, y, label, **styles[label])
-        accuracy_axes(ax, title)
+            if len(rows):
+                seeds_curve(ax, rows, x, y, label, **styles[label])
+        accuracy_axes(ax, heading)
         ax.set(xscale=scale, ylabel=ylabel)
         ax.xaxis.set_major_formatter(FuncFormatter(number))
     axes[-1, 0].set_xlabel(xlabel)
@@ -72,7 +72,7 @@ def title(frame, name: str) -> str:
 def legend(figure, axes, first: list[str]):
     """One legend above the figure for all axes, these labels first, in as many columns as fit."""
     entries = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels())}
-    labels = first + [label for label in entries if label not in first]
+    labels = sorted(entries, key=lambda label: first.index(label) if label in first else len(first))
     longest = max(len(line) for label in labels for line in label.split("\n"))
     columns = min(4, max(1, 60 // (longest + 6)))
     figure.legend([entries[label] for label in labels], labels, loc="outside upper left", ncols=columns, columnspacing=1.2, handlelength=2.0)
