@@ -13,7 +13,7 @@ from ditune.figures import probes, shared, thresholds  # noqa: E402
 from ditune.figures.thresholds import UNCHANGED, conditions  # noqa: E402
 from ditune.probe import COMBINATIONS  # noqa: E402
 from ditune.records import columns  # noqa: E402
-from ditune.specs import ProbeSpec  # noqa: E402
+from ditune.specs import ProbeSpec, RunSpec  # noqa: E402
 
 VARIANTS = {
     "900 steps": {"train": {"n_steps": 900}},
@@ -118,6 +118,9 @@ def test_a_seed_that_has_not_learnt_its_rules_without_a_change_is_no_base():
 
 def test_expectations_follow_the_direction_of_the_change():
     assert {c.name: c.expected for c in FOUND if c.expected} == {"rotary": "lower", "|z| = 5": "lower", "N = 10,000": "the same"}
+    learned, rotary = (RunSpec.of(model={"position": position}) for position in ("learned", "rotary"))
+    assert thresholds.expected(learned, rotary) == "higher" and thresholds.expected(learned, learned) == ""
+    assert thresholds.expected(RunSpec.of(task={"z_len": 60}), learned) == "higher" and thresholds.expected(RunSpec.of(train={"n_steps": 9}), learned) == ""
     assert thresholds.agreement(BY_NAME["rotary"]) == "yes" and thresholds.agreement(BY_NAME["N = 10,000"]) == "not contradicted"
 
 

@@ -114,7 +114,7 @@ def expected(spec, base) -> str:
         for field, where_more in EXPECTED.items():
             ours, theirs = (getattr(getattr(run, part), field, None) for run in (spec, base))
             if ours != theirs:
-                less = field != "position" and ours < theirs
+                less = ours == "learned" if field == "position" else ours < theirs
                 return {"higher": "lower", "lower": "higher"}.get(where_more, where_more) if less else where_more
     return ""
 
