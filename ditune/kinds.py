@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .encrypted_specs import EncryptedSpec, FromScratchSpec
 from .running_specs import AlgorithmSpec
 from .select_specs import MeasureSpec, SelectSpec
 from .specs import ProbeSpec, RunSpec, Spec
@@ -92,6 +93,20 @@ KINDS = {
         spec=AlgorithmSpec,
         runner="ditune.running:run_algorithms",
         sources=(*TRAINING, "running", "markov"),
+        steps=run_steps,
+        cost=run_cost,
+    ),
+    "EncryptedSpec": Kind(
+        spec=EncryptedSpec,
+        runner="ditune.encrypted:tuned_run",
+        sources=(*TRAINING, "scorers", "pretrained", "language", "encrypted"),
+        steps=operator.attrgetter("n_steps"),
+        cost=operator.attrgetter("cost"),
+    ),
+    "FromScratchSpec": Kind(
+        spec=FromScratchSpec,
+        runner="ditune.encrypted:from_scratch",
+        sources=(*TRAINING, "scorers", "language", "encrypted"),
         steps=run_steps,
         cost=run_cost,
     ),

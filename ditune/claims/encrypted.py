@@ -25,7 +25,7 @@ def no_ops_of(frame, n_rules: int) -> Interval:
     source=f"{PAPER}, encrypted rewriting; the paper: Llama-2-7B with LoRA, numbers of rules and accuracies not known",
     metric=(
         "exact match on encrypted answers to unseen rules, no-ops and inputs that hold x apart, mean over seeds with its 95 % bootstrap interval; for what was learnt, that on freshly drawn "
-        "inputs of seen rules that hold x. The pretrained model is the rewriter of the most rules, tuned on all examples, as many of each rule"
+        "inputs of seen rules that hold x. The pretrained model is the language model where there is one, else the rewriter of the most rules; it is tuned on all examples, as many of each rule"
     ),
     rule=(
         f"Holds where, at some number of rules, the seen rules are learnt (lower bound at least {LEARNT}), the no-ops of unseen rules are solved (lower bound at least {HIGH}) and inputs of unseen "

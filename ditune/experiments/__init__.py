@@ -7,6 +7,7 @@ specs. Nothing heavy is imported: a wrong parameter is reported before anything 
 from . import rewriting
 from .algorithms import running_algorithms
 from .common import literal
+from .encrypted import encrypted_rewriting
 from .rewriting import long_tail, no_ops, number_of_rules, occurrences, rewriting_tasks, semantic_families, thresholds
 
 __all__ = ["SPECS", "SURVEYS", "literal", "rewriting"]
@@ -20,6 +21,7 @@ SPECS = {
     "06_long_tail": long_tail,
     "07_what_moves_the_threshold": thresholds,
     "08_running_algorithms": running_algorithms,
+    "12_encrypted_rewriting": encrypted_rewriting,
 }
 """The function of each notebook that trains, or whose parameters need a check; the other notebooks need no runs."""
 
