@@ -93,10 +93,10 @@ def of_rules(spec: TaskSpec, seed: int) -> dict[str, float]:
 
 @lru_cache(maxsize=256)
 def of_examples(spec: TaskSpec, seed: int) -> dict[str, float]:
-    """How many rules the training examples are about: met, those with an example at all; entropy and simpson, effective
-    numbers of order 1 and 2 of the examples of each; and examples_of_median, those that the median rule has."""
+    """How many rules the training examples are about: met, those with an example at all; half, entropy and simpson, effective
+    numbers of order 1/2, 1 and 2 of the examples of each."""
     counts = np.zeros(spec.n_rules, dtype=np.int64)
     for first in range(0, spec.n_examples, CHUNK):
         number = torch.arange(first, min(first + CHUNK, spec.n_examples))
         counts += torch.bincount(rule_of_example(spec, seed, number), minlength=spec.n_rules).numpy()
-    return {"met": hill(counts, 0), "entropy": hill(counts, 1), "simpson": hill(counts, 2), "examples_of_median": float(np.median(counts))}
+    return {"met": hill(counts, 0), "half": hill(counts, 0.5), "entropy": hill(counts, 1), "simpson": hill(counts, 2)}

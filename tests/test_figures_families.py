@@ -123,7 +123,7 @@ def tails() -> pd.DataFrame:
     frame = test_claims_long_tail.table(found).assign(device="a CPU", commit="1a2b3c4d5")
     frame["exact_match"] = [math.log10(n / left[None if math.isnan(a) else a]) / 5 if e == "unseen" and N == 50_000 else value for n, a, N, e, value in zip(frame["n_rules"], frame["tail_alpha"], frame["n_examples"], frame["eval"], frame["exact_match"])]  # fmt: skip
     met = [n / left[None if math.isnan(a) else a] for n, a in zip(frame["n_rules"], frame["tail_alpha"])]
-    return frame.assign(met=met, entropy=np.array(met) / 2, simpson=np.array(met) / 4)
+    return frame.assign(met=met, half=np.array(met) / 1.5, entropy=np.array(met) / 2, simpson=np.array(met) / 4)
 
 
 def test_redrawn_by_the_number_that_decides_the_gaps_vanish_and_by_another_they_do_not():
@@ -135,7 +135,8 @@ def test_redrawn_by_the_number_that_decides_the_gaps_vanish_and_by_another_they_
     assert gap["entropy"] == pytest.approx(math.log10(2) / 5)  # half as many rules are expected to do worse
     outside = long_tail.gaps(frame, even, "met")
     assert set(outside["n_rules"]) == {1000, 10_000}, "100 rules with a tail have fewer than the curve begins with"
-    assert "by the rules with an example: the gap is 0.00" in long_tail.closest(frame, even, "profile workstation")
+    text = long_tail.closest(frame, even, "profile workstation")
+    assert "by the rules with an example: the gap is 0.00" in text and "by the effective number of order ½ (seed by seed larger by 0.04" in text
     assert "no tails" in long_tail.closest(even, even, "profile workstation")
 
 
@@ -151,7 +152,7 @@ def test_figures_of_tails_draw_every_run():
     frame = tails()
     even = long_tail.without_tail(frame, pd.DataFrame())
     figure = long_tail.redrawn(frame, even, ["origin"])
-    for ax, measure in zip(figure.axes, long_tail.MEASURES):
+    for ax, measure in zip(figure.axes, long_tail.DRAWN):
         drawn = sorted(float(x) for line in ax.lines if line.get_linestyle() == "None" for x in line.get_xdata())
         rows = frame[(frame["eval"] == "unseen") & frame["tail_alpha"].notna() & (frame["n_examples"] == 50_000)]
         assert drawn == pytest.approx(sorted(rows[measure]))
@@ -164,6 +165,6 @@ def test_tables_of_tails_hold_the_numbers():
     frame = tails()
     even = long_tail.without_tail(frame, pd.DataFrame())
     lines = long_tail.tails_table(frame, even, "caption", "tab-name").splitlines()
-    assert "| 10,000 | 0.03 | 2,000 | 1,000 | 500 | 0.66 [0.66, 0.66] | 0.66 | 0.60 |" in "\n".join(lines)
+    assert "| 10,000 | 0.03 | 0.66 [0.66, 0.66] | 2,000 (0.66) | 1,333 (0.62) | 1,000 (0.60) | 500 (0.54) |" in "\n".join(lines)
     assert "| rules with an example | 12 | 0.00 [0.00, 0.00] | 0.00 [0.00, 0.00] |" in long_tail.gap_table(frame, even, "caption", "tab-name")
     assert "| 50%, even | 25,000 | 10,000 | 5,000 | 0.76 [" in long_tail.halving_table(frame, "caption", "tab-name")

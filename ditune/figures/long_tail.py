@@ -22,10 +22,12 @@ from .shared import group_styles, legend
 MEASURES = {
     "n_rules": "rules I",
     "met": "rules with an example",
-    "entropy": "effective number, exp of entropy",
-    "simpson": "effective number, inverse Simpson",
+    "half": "effective number of order ½",
+    "entropy": "effective number of order 1",
+    "simpson": "effective number of order 2",
 }
 """Numbers of rules, from the one that counts rare rules most to the one that counts them least: `diversity.of_examples`."""
+DRAWN = ("n_rules", "met", "half", "entropy")
 SAME = ("n_examples", "alphabet_size", "x_len", "y_len", "z_len", "n_layer", "n_head", "n_embd", "position", "train_n_steps", "batch_size", "optimizer", "lr", "muon_lr")
 """Columns in which runs agree that belong to one curve."""
 
@@ -95,14 +97,14 @@ def redrawn(frame, even, origins: list[str]):
     even = even[even["eval"] == "unseen"]
     figure, axes = plt.subplots(2, 2, figsize=(plotting.WIDTH, 1.75 * plotting.PANEL + 0.7), sharex=True, sharey=True)
     styles = group_styles([f"{number(n)} rules" for n in sorted(set(tailed["n_rules"]))], ordered=True)
-    for ax, (measure, words) in zip(axes.flat, MEASURES.items()):
+    for ax, (measure, words) in zip(axes.flat, ((m, MEASURES[m]) for m in DRAWN)):
         for _, own in even.groupby("seed"):
             own = own.sort_values("n_rules")
             ax.plot(own["n_rules"], own["exact_match"], color="#b5b5b5", linewidth=1.0, marker=".", markersize=3, zorder=1, label="no tail")
         for n, own in tailed.groupby("n_rules"):
             style = styles[f"{number(n)} rules"] | {"linestyle": "", "markersize": 4.5, "markerfacecolor": "white"}
             ax.plot(own[measure], own["exact_match"], markeredgecolor=style["color"], label=f"{number(n)} rules", zorder=3, **style)
-        plotting.accuracy_axes(ax, words.replace(", ", ",\n"))
+        plotting.accuracy_axes(ax, words.replace(" of ", "\nof "))
         ax.set(xscale="log")
         ax.xaxis.set_major_formatter(FuncFormatter(number))
         ax.label_outer()
@@ -130,9 +132,14 @@ def gaps(frame, even, measure: str):
     return tailed.assign(gap=tailed["exact_match"] - predicted).dropna(subset=["gap"])
 
 
-def gap_by_seed(rows, absolute: bool) -> Interval:
-    """The mean gap, or its mean size, over the cells of each seed: mean and interval over the seeds."""
-    values = (rows["gap"].abs() if absolute else rows["gap"]).groupby(rows["seed"]).mean()
+def by_seed_of(gap, absolute: bool):
+    """The mean gap, or its mean size, over the cells of each seed."""
+    return (gap["gap"].abs() if absolute else gap["gap"]).groupby(gap["seed"]).mean()
+
+
+def gap_by_seed(gap, absolute: bool) -> Interval:
+    """Mean and interval of these over the seeds."""
+    values = by_seed_of(gap, absolute)
     return interval(values) if len(values) else Interval(math.nan, math.nan, math.nan, 0)
 
 
@@ -145,26 +152,29 @@ def gap_table(frame, even, caption: str, name: str) -> str:
 
 def closest(frame, even, name: str) -> str:
     """By which measure the runs with a tail lie closest to the curve without one, in a sentence."""
-    found = {words: gap_by_seed(gaps(frame, even, measure), True) for measure, words in MEASURES.items()}
-    found = {words: gap for words, gap in found.items() if gap.n}
-    if not found:
+    sizes = {words: by_seed_of(gaps(frame, even, measure), True) for measure, words in MEASURES.items()}
+    sizes = {words: values for words, values in sizes.items() if len(values)}
+    if len(sizes) < 2:
         return f"The runs of {name} have no tails that can be compared with runs without one."
-    best, worst = (choose(found, key=lambda words: found[words].mean) for choose in (min, max))
-    text = f"In the runs of {name} the tails lie closest to the curve without a tail if redrawn by the {best}: the gap is {shown(found[best])} on average"
-    return f"{text}, against {shown(found[worst])} by the {worst}, the worst of the {len(found)}."
+    best, second, *_, worst = sorted(sizes, key=lambda words: sizes[words].mean())
+    size = {words: shown(interval(sizes[words])) for words in (best, second, worst)}
+    text = f"In the runs of {name} the tails lie closest to the curve without a tail if redrawn by the {best}: the gap is {size[best]} on average"
+    text += f", against {size[second]} by the {second} (seed by seed larger by {shown(interval((sizes[second] - sizes[best]).dropna()))})"
+    return f"{text} and {size[worst]} by the {worst}, the worst of the {len(sizes)}."
 
 
 def tails_table(frame, even, caption: str, name: str) -> str:
-    """Each number of rules and alpha: numbers of rules by all measures, accuracy, and what an even spread over as many rules gives."""
+    """Each number of rules and alpha: accuracy and numbers of rules by all measures, with what an even spread over as many gives."""
     rows = []
     for n, group in whole(frame).groupby("n_rules"):
         for alpha, own in by_tail(group).items():
             runs = own.drop_duplicates("key")
-            numbers = [f"{runs[m].mean():,.0f}" for m in ("met", "entropy", "simpson")]
-            as_many = [gaps(own, even, m).eval("exact_match - gap").mean() if alpha else math.nan for m in ("met", "entropy")]
+            counts = ("met", "half", "entropy", "simpson")
+            as_many = [gaps(own, even, m).eval("exact_match - gap").mean() if alpha else math.nan for m in counts]
             texts = ["–" if math.isnan(value) else f"{value:.2f}" for value in as_many]
-            rows.append([f"{n:,}", "none" if alpha is None else f"{alpha:g}", *numbers, shown(accuracy(own, "unseen")), *texts, shown(accuracy(own, "seen"))])
-    header = ["rules I", "α", "with an example", "exp of entropy", "inverse Simpson", "unseen rules", "even, as many met", "even, as many effective", "seen rules"]
+            numbers = [f"{runs[m].mean():,.0f}" + (f" ({text})" if alpha else "") for m, text in zip(counts, texts)]
+            rows.append([f"{n:,}", "none" if alpha is None else f"{alpha:g}", shown(accuracy(own, "unseen")), *numbers, shown(accuracy(own, "seen"))])
+    header = ["rules I", "α", "unseen rules", "with an example", "order ½", "order 1", "order 2", "seen rules"]
     return table(caption, name, header, rows)
 
 
