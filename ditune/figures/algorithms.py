@@ -4,11 +4,15 @@ An outcome is a share of one run of a model: a row of `records.slices` of its se
 algorithm), `model` (its training in a few words); `slice` and `value` are those of `ditune.running.measured`.
 """
 
+import matplotlib.pyplot as plt
+import numpy as np
+
 from .. import plotting, records
+from ..claims.ledger import sentence
 from ..intervals import Interval, interval
 from ..plotting import made_by, table
 from ..running_specs import AlgorithmSpec
-from .shared import group_styles, grouped_panels, split
+from .shared import group_styles, legend, split
 
 HARNESSES = {"oracle": "rule chosen exactly", "in_order": "rules tried in order", "prompted": "all rules in the prompt"}
 """Who decides which rule is used, in words."""
@@ -49,6 +53,11 @@ def by_steps(outs, harness: str, part: str, n_rules: int | None = None):
     return rows.assign(steps=rows["value"].astype(int))
 
 
+def at(rows, steps: int):
+    """The shares of right answers or runs at a number of steps."""
+    return rows[rows["steps"] == steps]["exact_match"]
+
+
 def by_model(rows) -> dict:
     """The rows by model, in the order of the runs."""
     return {model: rows[rows["model"] == model] for model in dict.fromkeys(rows["model"])}
@@ -61,7 +70,7 @@ def success(found: dict, frames: dict, harness: str):
     """Runs that end right against the number of steps, a curve a model, and dashed what the accuracy of single answers predicts:
     a panel a table, {"profile laptop": outcomes}; frames: the tables of the runs, for their origin."""
     rows = {name: (by_steps(outs, harness, "steps"), by_steps(outs, harness, "predicted")) for name, outs in found.items()}
-    panels = {f"{name[:1].upper()}{name[1:]}: {HARNESSES[harness]},\nalgorithms of {measured['rules'].iloc[0]} rules": (by_model(measured), by_model(said)) for name, (measured, said) in rows.items()}
+    panels = {f"{sentence([name])}: {HARNESSES[harness]},\nalgorithms of {measured['rules'].iloc[0]} rules": (by_model(measured), by_model(said)) for name, (measured, said) in rows.items()}
     return with_predictions(panels, [made_by(frame, name) for name, frame in frames.items()])
 
 
@@ -76,19 +85,48 @@ def choosing(found: dict, frames: dict):
             for curve, part in zip(curves, ("steps", "predicted")):
                 for model, rows in by_model(by_steps(outs, harness, part, n_rules)).items():
                     curve[f"{HARNESSES[harness]}:\n{model}"] = rows
-        panels[f"{name[:1].upper()}{name[1:]}: algorithms of {n_rules} rules"] = tuple(curves)
+        panels[f"{sentence([name])}: algorithms of {n_rules} rules"] = tuple(curves)
     return with_predictions(panels, [made_by(frame, name) for name, frame in frames.items()])
 
 
 def with_predictions(panels: dict, origins: list[str]):
-    """Panels of measured shares by steps, {title: (measured, predicted)}, with the means of the predictions as dashed lines."""
-    figure = grouped_panels({title: measured for title, (measured, _) in panels.items()}, origins, x="steps", xlabel="steps T of the exact run", ylabel="runs that end right (share)", scale="linear")
-    styles = group_styles([label for measured, _ in panels.values() for label in measured])
-    for ax, (_, predicted) in zip(figure.axes, panels.values()):
-        for label, rows in predicted.items():
-            means = rows.groupby("steps")["exact_match"].mean()
-            ax.plot(means.index, means, **styles[label] | {"linestyle": "--", "marker": "", "linewidth": 1.2})
+    """Panels of measured and predicted shares by steps, {title: (measured, predicted)}."""
+    return number_panels(panels, origins, "steps", "steps T of the exact run", "runs that end right (share)")
+
+
+def number_panels(panels: dict, origins: list[str], x: str, xlabel: str, ylabel: str, band=None):
+    """Panels one above the other, {title: (groups, dashed groups)}, on a linear axis of small numbers, where the marks of seeds are
+    set aside by the same distance everywhere (`shared.grouped_panels` is for logarithmic axes). band: (from, to, label)."""
+    styles = group_styles([label for groups, _ in panels.values() for label in groups])
+    figure, axes = plt.subplots(len(panels), 1, figsize=(plotting.WIDTH, (plotting.PANEL - 0.3) * len(panels) + 1.2), sharex=True, squeeze=False)
+    for ax, (title, (groups, dashed)) in zip(axes[:, 0], panels.items()):
+        if band:
+            ax.axvspan(*band[:2], color="#e3e3e3", linewidth=0, zorder=0, label=band[2])
+        for label, rows in groups.items():
+            seeds_and_means(ax, rows, x, label, styles[label])
+        for label, rows in dashed.items():
+            means = rows.groupby(x)["exact_match"].mean()
+            ax.plot(means.index, means, color=styles[label]["color"], linestyle="--", linewidth=1.2)
+        plotting.accuracy_axes(ax, title)
+        ax.set(ylabel=ylabel, xticks=sorted({n for rows in groups.values() for n in rows[x]}))
+    axes[-1, 0].set_xlabel(xlabel)
+    legend(figure, axes[:, 0], first=list(styles))
+    plotting.sign(figure, origins)
     return figure
+
+
+def seeds_and_means(ax, rows, x: str, label: str, style: dict):
+    """An open mark for each seed, a line through the means, their intervals as bars."""
+    seeds = sorted(rows["seed"].unique())
+    open_mark = {"marker": style["marker"], "markersize": 4, "markerfacecolor": "white", "markeredgecolor": style["color"], "markeredgewidth": 0.9}
+    for i, seed in enumerate(seeds):
+        one = rows[rows["seed"] == seed]
+        ax.plot(one[x] + 0.14 * (i - (len(seeds) - 1) / 2), one["exact_match"], linestyle="", zorder=4, **open_mark)
+    means = {n: interval(group["exact_match"]) for n, group in rows.groupby(x)}
+    reach = [[m.mean - m.low for m in means.values()], [m.high - m.mean for m in means.values()]]
+    bars = np.nan_to_num(reach).clip(min=0)
+    ax.errorbar(list(means), [m.mean for m in means.values()], yerr=bars, capsize=3.5, elinewidth=1.6, capthick=1.6, zorder=3, label="_means", **style | {"marker": ""})
+    ax.plot([], [], label=label, markersize=4, markerfacecolor="white", **style)
 
 
 KINDS = {
@@ -101,7 +139,7 @@ KINDS = {
 def breaks(outs, frame, origin: str):
     """Kinds of the first wrong answer, as shares of the runs that have one: a bar for each harness and model."""
     bars = [(f"{HARNESSES[harness]}:\n{model}", rows) for harness in HARNESSES for model, rows in by_model(of(outs, harness, "broke")).items()]
-    figure, ax = plotting.plt.subplots(figsize=(plotting.WIDTH, 0.62 * len(bars) + 1.6))
+    figure, ax = plt.subplots(figsize=(plotting.WIDTH, 0.62 * len(bars) + 1.6))
     for at, (_, rows) in enumerate(bars):
         left = 0.0
         for kind, share in first_errors(rows).items():
@@ -111,7 +149,7 @@ def breaks(outs, frame, origin: str):
     ax.set_yticklabels([label for label, _ in bars], fontsize=9)
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
-    handles = [plotting.plt.Rectangle((0, 0), 1, 1, color=color) for color in KINDS.values()]
+    handles = [plt.Rectangle((0, 0), 1, 1, color=color) for color in KINDS.values()]
     figure.legend(handles, list(KINDS), loc="outside upper left", ncols=3, handlelength=0.9, columnspacing=1.2)
     plotting.sign(figure, [made_by(frame, origin)])
     return figure
@@ -125,10 +163,10 @@ def first_errors(rows) -> dict[str, float]:
 
 def lengths(found: dict, frames: dict):
     """Accuracy on unseen rules by the length of the input, a curve for each kind of positions: a panel a table of `lengths_of`."""
-    panels = {f"{name[:1].upper()}{name[1:]}": split(rows, "position") for name, rows in found.items()}
+    panels = {sentence([name]): (split(rows, "position"), {}) for name, rows in found.items()}
     low, high = next(iter(found.values()))["z_len"].iloc[0]
     origins = [made_by(frame, name) for name, frame in frames.items()]
-    return grouped_panels(panels, origins, x="length", xlabel="length of the input", scale="linear", band=(low - 0.4, high + 0.4, "lengths trained on"))
+    return number_panels(panels, origins, "length", "length of the input", "exact match (share)", (low - 0.4, high + 0.4, "lengths trained on"))
 
 
 def lengths_of(specs, folders=None):
@@ -155,9 +193,9 @@ def runs_table(outs, caption: str, name: str) -> str:
             for model in by_model(of(outs, harness, "steps", n_rules)):
                 measured, said = (by_model(by_steps(outs, harness, part, n_rules))[model] for part in ("steps", "predicted"))
                 few, most = measured["steps"].min(), measured["steps"].max()
-                at = [interval(part[part["steps"] == t]["exact_match"]) for t in (few, most) for part in (measured, said)]
-                rows.append([HARNESSES[harness], n_rules, model, f"{few}: {at[0]} ({at[1]})", f"{most}: {at[2]} ({at[3]})", gap(outs, harness, model, "predicted", n_rules)])
-    header = ["which rule", "rules R", "trained on", "fewest steps: ends right (predicted)", "most steps: ends right (predicted)", "measured less predicted, all T"]
+                ends = [f"{t}: {interval(at(measured, t))}, predicted {at(said, t).mean():.2f}" for t in (few, most)]
+                rows.append([f"{HARNESSES[harness]}, R = {n_rules}", model, *ends, gap(outs, harness, model, "predicted", n_rules)])
+    header = ["which rule, rules R", "trained on", "fewest steps T", "most steps T", "measured less predicted, all T"]
     return table(caption, name, header, rows)
 
 
@@ -191,13 +229,13 @@ def which_table(frame, slices, caption: str, name: str) -> str:
 
 
 def compared(change: Interval, more: str, less: str, even: str) -> str:
-    """Which of three is said of a difference: by the bounds of its interval, or that one seed has none.
+    """Which of three is said of a difference: by the bounds of its interval, or, of one seed, by its sign.
 
-    >>> compared(interval([0.1, 0.2]), "more", "less", "as often"), compared(interval([0.1]), "more", "less", "as often")
-    ('more (0.15 [0.10, 0.20])', 'as often as far as one seed can tell (0.10)')
+    >>> compared(interval([0.1, 0.2]), "more", "less", "as often"), compared(interval([-0.1]), "more", "less", "as often")
+    ('more (0.15 [0.10, 0.20])', 'less in the one seed tried (-0.10)')
     """
     if change.n < 2:
-        return f"{even} as far as one seed can tell ({change.mean:.2f})"
+        return f"{more if change.mean > 0 else less if change.mean < 0 else even} in the one seed tried ({change.mean:.2f})"
     return f"{more if change.low > 0 else less if change.high < 0 else even} ({change})"
 
 
@@ -217,6 +255,15 @@ def paired(first, second) -> Interval:
     """The second less the first: means of each seed's shares, over the seeds of both."""
     by_seed = [rows.groupby("seed")["exact_match"].mean() for rows in (first, second)]
     return interval((by_seed[1] - by_seed[0]).dropna())
+
+
+def summary(outs, name: str) -> str:
+    """One sentence on the runs of the plain model and of the one that has met no-ops."""
+    said = []
+    for model in (plain_model(outs), with_no_ops(outs)):
+        means = [interval(by_model(by_steps(outs, harness, "steps"))[model].groupby("seed")["exact_match"].mean()) for harness in ("oracle", "in_order")]
+        said.append(f"{means[0]} of the runs end right where the rule is chosen exactly and {means[1]} where the rules are tried in order ({model})")
+    return f"In {name}, {'; '.join(said)}."
 
 
 def findings(outs, frame) -> list[str]:
@@ -240,11 +287,10 @@ def states_in_words(outs, frame, model: str) -> str:
 def steps_in_words(outs, model: str) -> str:
     """How success falls with the number of steps, beside the prediction."""
     measured, said = (by_model(by_steps(outs, "oracle", part))[model] for part in ("steps", "predicted"))
-    ends = [(t, *(interval(part[part["steps"] == t]["exact_match"]) for part in (measured, said))) for t in (measured["steps"].min(), measured["steps"].max())]
-    (few, one, _), (most, last, predicted) = ends
+    few, most = measured["steps"].min(), measured["steps"].max()
     return (
-        f"**The steps.** Where the rule is chosen exactly, {one} of the runs of {few} step{'s' * int(few > 1)} end right and {last} of those of {most} steps, of which the accuracy of single steps "
-        f"predicts {predicted}. Over all numbers of steps, runs end right {compared(gap(outs, 'oracle', model, 'predicted'), 'more often than predicted', 'less often than predicted', 'as often as predicted')}."
+        f"**The steps** ({model}). Where the rule is chosen exactly, {interval(at(measured, few))} of the runs of {few} step{'s' * int(few > 1)} end right and {interval(at(measured, most))} of those of "
+        f"{most} steps, of which the accuracy of single steps predicts {interval(at(said, most))}. Over all numbers of steps, runs end right {compared(gap(outs, 'oracle', model, 'predicted'), 'more often than predicted', 'less often than predicted', 'as often as predicted')}."
     )
 
 
