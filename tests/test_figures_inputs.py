@@ -147,7 +147,7 @@ def test_the_gain_is_told_apart_by_the_numbers_that_training_had():
 
 def test_the_papers_table_has_a_panel_of_its_own_and_the_same_colours_by_role():
     figure = occurrences.accuracy_by_kind({"profile laptop": kind_runs()})
-    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["1", "the most", "mixed", "between"]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["1 occurrence", "the most", "mixed", "in between"]
     assert "Paper, table 1" in figure.axes[1].get_title(loc="left") and "x occurs 1 to 3 times" in figure.axes[0].get_title(loc="left")
     assert points(figure.axes[1]) == sorted(value for row in PAPER_TABLE.values() for value in row.values())
     assert rows_of(occurrences.paper_table("Paper", "tab-p"))[-1] == ["1, 5, 10, 15, 20 mixed", "0.00", "0.62", "0.94", "0.94"]

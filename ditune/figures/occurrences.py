@@ -34,11 +34,11 @@ def role(kind: tuple[int, ...], most: int) -> str:
     """What a kind of training is among those tested up to a number.
 
     >>> role((1,), 3), role((3,), 3), role((10,), 20), role((1, 2, 3), 3)
-    ('1', 'the most', 'between', 'mixed')
+    ('1 occurrence', 'the most', 'in between', 'mixed')
     """
     if len(kind) > 1:
         return "mixed"
-    return "1" if kind == (1,) else "the most" if kind == (most,) else "between"
+    return "1 occurrence" if kind == (1,) else "the most" if kind == (most,) else "in between"
 
 
 def kinds_in(frame) -> list[tuple[int, ...]]:
@@ -76,10 +76,11 @@ def accuracy_by_tested(tested, frame, origin: str):
     marks: numbers that training had."""
     rows = tested[tested["eval"] == "unseen"]
     panels = {f"{n:,} training rules": by_role(group) for n, group in rows.groupby("n_rules")}
-    figure = grouped_panels(panels, [made_by(frame, origin)], x="tested", xlabel="tested number of occurrences of x", scale="linear")
+    figure = grouped_panels(panels, [made_by(frame, origin)], x="tested", xlabel="tested number of occurrences of x (logarithmic)")
     styles = group_styles([label for groups in panels.values() for label in groups])
     for ax, groups in zip(figure.axes, panels.values()):
-        ax.set_xticks(sorted(set(rows["tested"])))
+        if rows["tested"].nunique() < 6:
+            ax.set_xticks(sorted(set(rows["tested"])))
         for label, group in groups.items():
             had = group[[number in kind for number, kind in zip(group["tested"], group["kind"])]]
             means = had.groupby("tested")["exact_match"].mean()

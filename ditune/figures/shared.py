@@ -7,7 +7,7 @@ evaluation set. A panel is a title with its groups. A group has the same colour 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from .. import plotting
 from ..claims.ledger import sentence
@@ -43,7 +43,8 @@ def grouped_panels(panels: dict, origins: list[str], x="n_rules", y="exact_match
     bars are the intervals of the means.
 
     origins: the lines under the figure (`plotting.made_by`); x, y: columns; ordered: the groups have an order; paper: curves to
-    compare with in each panel, {label: {x: y}}; band: (from, to, label), a range of x to be marked.
+    compare with in each panel, {label: {x: y}}; band: (from, to, label), a range of x to be marked; scale: that of x,
+    "log" or "linear".
     """
     styles = group_styles([label for groups in panels.values() for label in groups], ordered)
     figure, axes = plt.subplots(len(panels), 1, figsize=(plotting.WIDTH, (plotting.PANEL - 0.3) * len(panels) + 1.2), sharex=True, squeeze=False)
@@ -57,8 +58,11 @@ def grouped_panels(panels: dict, origins: list[str], x="n_rules", y="exact_match
                 seeds_curve(ax, rows, x, y, label, **styles[label])
         accuracy_axes(ax, heading)
         ax.set(xscale=scale, ylabel=ylabel)
-        ax.xaxis.set_major_formatter(FuncFormatter(number))
     axes[-1, 0].set_xlabel(xlabel)
+    axes[-1, 0].xaxis.set(major_formatter=FuncFormatter(number), minor_formatter=NullFormatter())
+    if scale == "log":
+        low, high = axes[-1, 0].get_xlim()
+        axes[-1, 0].xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,)))
     legend(figure, axes[:, 0], first=list(styles))
     sign(figure, origins)
     return figure
