@@ -110,15 +110,19 @@ def find(name: str) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
+def check_name(name: str) -> None:
+    """SpecError, unless the name is one of SETS, a file, or has the form of a data set on the hub."""
+    if name not in SETS and not Path(name).is_file() and not on_hub(name):
+        raise unknown("set", name, (*SETS, "a file", "owner/name or owner/name:file of a data set on the Hugging Face hub"))
+
+
 def check_set(name: str) -> None:
     """SpecError, unless `load` knows where to find the set."""
-    if name in SETS:
-        if SETS[name].files and not find(name):
-            source, set_to = SETS[name], os.environ.get(VARIABLE)
-            where = f"{VARIABLE} = {set_to!r} holds none of {', '.join(source.files)}" if set_to else f"{VARIABLE} is not set to the folder that holds it"
-            raise SpecError(f"the set {name!r} is not here: {where}. It is from {source.origin}; licence: {source.licence}")
-    elif not Path(name).is_file() and not on_hub(name):
-        raise unknown("set", name, (*SETS, "a file", "owner/name or owner/name:file of a data set on the Hugging Face hub"))
+    check_name(name)
+    if name in SETS and SETS[name].files and not find(name):
+        source, set_to = SETS[name], os.environ.get(VARIABLE)
+        where = f"{VARIABLE} = {set_to!r} holds none of {', '.join(source.files)}" if set_to else f"{VARIABLE} is not set to the folder that holds it"
+        raise SpecError(f"the set {name!r} is not here: {where}. It is from {source.origin}; licence: {source.licence}")
 
 
 def on_hub(name: str) -> re.Match | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .encrypted_specs import EncryptedSpec, FromScratchSpec
+from .language_specs import LanguageSpec
 from .running_specs import AlgorithmSpec
 from .select_specs import MeasureSpec, SelectSpec
 from .specs import ProbeSpec, RunSpec, Spec
@@ -53,6 +54,12 @@ ACTIVE = (
     "select_specs.PoolSpec", "specs.TaskSpec",
 )  # fmt: skip
 """What determines a selection of tasks."""
+
+LANGUAGE = (
+    *TRAINING, "scorers", "pretrained", "language", "instructions", "substitutes", "codegen", "calls", "sandbox", "jail",
+    "language_specs.LanguageSpec", "tuning",
+)  # fmt: skip
+"""What determines the tuning of a language model on instructions."""
 
 KINDS = {
     "RunSpec": Kind(
@@ -100,6 +107,13 @@ KINDS = {
         spec=EncryptedSpec,
         runner="ditune.encrypted:tuned_run",
         sources=(*TRAINING, "scorers", "pretrained", "language", "encrypted"),
+        steps=operator.attrgetter("n_steps"),
+        cost=operator.attrgetter("cost"),
+    ),
+    "LanguageSpec": Kind(
+        spec=LanguageSpec,
+        runner="ditune.tuning:tune_run",
+        sources=LANGUAGE,
         steps=operator.attrgetter("n_steps"),
         cost=operator.attrgetter("cost"),
     ),
