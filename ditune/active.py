@@ -23,7 +23,7 @@ from .evaluate import BATCH, answered
 from .hashing import stream
 from .model import forward, initial, layout, unflatten
 from .optim import Optimizer, schedule
-from .pool import Tasks, pool_tasks, unseen_tasks
+from .pool import Tasks, answer_columns, pool_tasks, unseen_tasks
 from .scorers import RewriterScorer, extended
 from .select_specs import KINDS, STRATEGIES, SelectSpec, StartSpec
 from .selection import Candidates, select
@@ -57,10 +57,12 @@ class Training:
         return self.rows[batch_numbers(order, self.spec.seed, step * size, size, "cpu")][None]
 
     def loss(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Mean cross-entropy of the answer's tokens, end-of-sequence included."""
-        start = tokens.shape[2] - self.spec.pool.z_len - 1
-        logits = forward(self.spec.model, unflatten(self.flat, self.shapes), tokens[:, :, :-1].long(), start - 1)
-        return F.cross_entropy(logits.flatten(0, 2), tokens[:, :, start:].long().flatten())
+        """Mean cross-entropy of the answers' tokens, those of the worked examples and end-of-sequence included. The worked
+        examples are scored because they are answers too: three for the cost of one row."""
+        columns = answer_columns(self.spec.pool)
+        logits = forward(self.spec.model, unflatten(self.flat, self.shapes), tokens[:, :, :-1].long(), int(columns[0]) - 1)
+        targets = tokens[:, :, columns].long()
+        return F.cross_entropy(logits[:, :, columns - columns[0]].flatten(0, 2), targets.flatten())
 
     def steps(self) -> Iterator[tuple[int, torch.Tensor]]:
         """Train to the end; after each step its number, from 1 on, and the loss before it."""

@@ -121,6 +121,13 @@ def written(spec: PoolSpec, seed: int, rule: torch.Tensor, decision: torch.Tenso
     return rows
 
 
+def answer_columns(spec: PoolSpec) -> torch.Tensor:
+    """The columns of a row that are answered: those behind each "=", in the last case with end-of-sequence."""
+    first = 2 * spec.side_len + 2 + spec.z_len + 1
+    starts = range(first, spec.row_length, 2 * spec.z_len + 2)
+    return torch.tensor([start + i for start in starts for i in range(spec.z_len)] + [spec.row_length - 1])
+
+
 def pairs(number: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Each number with each of 0 .. n - 1, the latter running: (len(number) * n,) both."""
     return number.repeat_interleave(n), torch.arange(n).repeat(len(number))
