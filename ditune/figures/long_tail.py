@@ -219,4 +219,4 @@ def halving_table(frame, caption: str, name: str) -> str:
         against = "–" if full is None or own is full else shown(change(full, own, "unseen"))
         numbers = [f"{runs[m].mean():,.0f}" for m in ("n_examples", "met", "entropy")]
         rows.append([words, *numbers, shown(accuracy(own, "unseen")), against, shown(accuracy(own, "seen"))])
-    return table(caption, name, ["examples", "number", "rules with one", "effective rules", "unseen rules", "change", "seen rules"], rows)
+    return table(caption, name, ["examples", "number", "rules with one", "effective rules (order 1)", "unseen rules", "change", "seen rules"], rows)
