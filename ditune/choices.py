@@ -32,31 +32,32 @@ class Setting:
 SHORT = "shorter rows, for a CPU: each step takes less time"
 SMALL = "a smaller model, for a CPU"
 ONLY = "other values are other experiments"
-NOT_ASKED = "another experiment than the paper's"
+OTHER_TASK = "another task than the paper's"
+VARIED = "what the chapter varies"
 COMMON = "a common value"
 
 SETTINGS = (
     Setting("task", "n_rules", "rules I", "10 to 1,000,000, 16 values", "read off", "what is varied", "what is varied; the values that show the change"),
     Setting("task", "n_examples", "training examples N = I × S", "1,000,000", "text", "as in the paper", "fewer, as a CPU has time for few steps"),
-    Setting("task", "alphabet_size", "letters", "26", "inferred", "the paper's appendix names lower-case Latin letters", NOT_ASKED),
+    Setting("task", "alphabet_size", "letters", "26", "inferred", "the paper's appendix names lower-case Latin letters", OTHER_TASK),
     Setting("task", "x_len", "length of x", "20", "text", "as in the paper", SHORT),
     Setting("task", "y_len", "length of y", "20", "inferred", "as long as x, so that the answer has the length of the input", SHORT),
     Setting("task", "z_len", "length of z", "50", "text", "as in the paper", SHORT),
-    Setting("task", "occurrences", "occurrences of x in z", "at least 1", "text", "exactly one, so that each example shows one place", NOT_ASKED),
-    Setting("task", "no_op_share", "inputs without x", "none", "text", "as in the paper", NOT_ASKED),
-    Setting("task", "replace_which", "occurrence replaced", "the first", "text", "as in the paper", NOT_ASKED, always=False),
-    Setting("task", "families", "families of words", "random words", "inferred", ONLY, NOT_ASKED, always=False),
-    Setting("task", "k", "constrainedness k", "none", "inferred", ONLY, NOT_ASKED, always=False),
-    Setting("task", "tail_alpha", "long tail", "none: S of each rule", "text", ONLY, NOT_ASKED, always=False),
-    Setting("task", "rules_in_prompt", "rules in the prompt", "1", "text", ONLY, NOT_ASKED, always=False),
-    Setting("task", "n_steps", "rewriting steps", "1", "text", ONLY, NOT_ASKED, always=False),
+    Setting("task", "occurrences", "occurrences of x in z", "at least 1", "text", "exactly one, so that each example shows one place", VARIED),
+    Setting("task", "no_op_share", "inputs without x", "none", "text", "as in the paper", VARIED),
+    Setting("task", "replace_which", "occurrence replaced", "the first", "text", "as in the paper", OTHER_TASK, always=False),
+    Setting("task", "families", "families of words", "random words", "inferred", ONLY, VARIED, always=False),
+    Setting("task", "k", "constrainedness k", "none", "inferred", ONLY, VARIED, always=False),
+    Setting("task", "tail_alpha", "long tail", "none: S of each rule", "text", ONLY, VARIED, always=False),
+    Setting("task", "rules_in_prompt", "rules in the prompt", "1", "text", ONLY, OTHER_TASK, always=False),
+    Setting("task", "n_steps", "rewriting steps", "1", "text", ONLY, OTHER_TASK, always=False),
     Setting("model", "n_layer", "layers", "6", "text", "as in the paper", SMALL),
     Setting("model", "n_head", "heads", "4", "text", "as in the paper", "fewer heads, so that each stays wide in a narrow model"),
     Setting("model", "n_embd", "width", "256", "text", "as in the paper", SMALL),
     Setting("model", "position", "positions", "learned", "inferred", "GPT-2's", "an option of this study, not GPT-2's"),
     Setting("train", "n_steps", "steps (passes over the data)", "50 passes", "text", "as many as 50 passes need at this batch", "as many as the time allows"),
     Setting("train", "batch_size", "batch", "", "not stated", COMMON, "chosen by trial"),
-    Setting("train", "optimizer", "optimiser", "AdamW", "text", "as in the paper", "Muon for the matrices, expected to need fewer steps (not tested in this edition); AdamW for the rest"),
+    Setting("train", "optimizer", "optimiser", "AdamW", "text", "as in the paper", "Muon for the matrices, which its authors found to need fewer steps (compared in chapter 07); AdamW for the rest"),
     Setting("train", "lr", "peak rate of AdamW", "0.001", "text", "as in the paper", "chosen by trial, for few steps"),
     Setting("train", "muon_lr", "peak rate of Muon", "", "not stated", "chosen by trial", "chosen by trial", always=False),
     Setting("train", "warmup_share", "share of rising rate", "", "not stated", "linear to 0 afterwards, which the paper states", "chosen by trial"),
