@@ -276,6 +276,7 @@ def findings(outs, frame) -> list[str]:
 def states_in_words(outs, frame, model: str) -> str:
     """Whether single steps are harder on the states of runs than on the test's inputs."""
     states = by_model(of(outs, "oracle", "answers"))[model]
+    states = states[states["value"] == "applies"]
     runs = frame[frame["key"].isin(states["key"]) & (frame["eval"] == "unseen")]
     change = paired(runs, states)
     return (
