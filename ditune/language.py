@@ -138,9 +138,10 @@ def train(lm: Pretrained, examples: list[Example], spec: TuneSpec, seed: int, ch
 
 def batch(n_examples: int, batch_size: int, seed: int, step: int) -> list[int]:
     """The numbers of the examples in the batch of a step; each pass over them has an order of its own."""
-    slots = torch.arange(step * batch_size, (step + 1) * batch_size)
-    passes, numbers, n = slots // n_examples, slots % n_examples, torch.tensor([n_examples])
-    return [int(permute(i.view(1), n, stream(seed, f"order/{p}"))) for p, i in zip(passes.tolist(), numbers)]
+    slots, n = torch.arange(step * batch_size, (step + 1) * batch_size), torch.tensor([n_examples])
+    passes = slots // n_examples
+    parts = [permute(slots[passes == p] % n_examples, n, stream(seed, f"order/{p}")) for p in passes.unique().tolist()]
+    return torch.cat(parts).tolist()
 
 
 def backward(lm: Pretrained, examples: list[Example]) -> float:
