@@ -132,6 +132,9 @@ def exported(pack: Pack) -> Pretrained:
 def rewriter(base: RunSpec, checkpoint: Path, progress) -> Pretrained:
     """The model of a run, trained if it is not kept here from before. A checkpoint, if there is one, is continued."""
     from transformers import GPT2LMHeadModel
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # it would be in the pages
 
     def make(folder: Path) -> None:
         pack = Pack([base], device_here())

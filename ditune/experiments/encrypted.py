@@ -8,33 +8,45 @@ from ..specs import RunSpec, Spec, SpecError, TaskSpec
 from .common import listed, literal, rewriting_run, seeds_of, tested, without
 
 
-def encrypted_rewriting(bases, n_rules, from_scratch, halved_rules, kept_share, tail_alpha, first_seed, n_seeds, n_test, task, tune, pretraining, model, train) -> list[Spec]:
+def encrypted_rewriting(bases, n_rules, from_scratch, halved_rules, kept_share, tail_alpha, first_seed, n_seeds, n_test, task, tune, model, train) -> list[Spec]:
     """12: replace, then encrypt (2405.19787, encrypted rewriting; D10, and D11 for a pretrained model).
 
-    bases: pretrained models, a rewriter by the number of rules that it was pretrained on, or a language model by name; each is
-    tuned on each of n_rules. from_scratch: numbers of rules on which models with random weights are trained in full. Halving, of
-    the first base: kept_share of the examples of halved_rules rules, evenly over the rules or with a tail; and all of them.
-    tune: fields of `TuneSpec`; pretraining: fields in which a rewriter's task in pretraining differs from the one tuned on.
+    bases: pretrained models, a language model as {"name": ...}, or a rewriter by the fields of `TaskSpec` in which its
+    pretraining differs from what is tuned on; each is tuned on each of n_rules, and the first decides the claims. from_scratch:
+    numbers of rules on which models with random weights are trained in full. Halving, of the first base: kept_share of the
+    examples of halved_rules rules, evenly over the rules or with a tail; and all of them. tune: fields of `TuneSpec`.
     """
-    task, before = without("task", task, "n_rules", "tail_alpha"), without("pretraining", pretraining, "n_rules", "tail_alpha")
-    model, train, tune = literal("model", model, dict), literal("train", train, dict), literal("tune", tune, dict)
+    task, tune = without("task", task, "n_rules", "tail_alpha"), literal("tune", tune, dict)
+    model, train = literal("model", model, dict), literal("train", train, dict)
     numbers, seeds, evals = listed("n_rules", n_rules, int), seeds_of(first_seed, n_seeds), tested(n_test)
-    names = listed("bases", bases, (int, str))
+    starts = [pretrained(base, task, model, train, evals) for base in listed("bases", bases, dict)]
+    first_decides(starts)
+    tasks = [(start, {"n_rules": n}) for start in starts for n in numbers]
+    tasks += [(starts[0], fields) for fields in halves(task, halved_rules, kept_share, tail_alpha)]
     runs: list[Spec] = []
-
-    def tuned(base: int | str, fields: dict) -> None:
+    for start, fields in tasks:
         for seed in seeds:
-            start = base if isinstance(base, str) else rewriting_run(task | before | {"n_rules": base}, model, train, evals, seed)
-            runs.append(EncryptedSpec.of(base=start, task=task | fields, tune=tune, evals=evals, seed=seed))
-
-    for base in names:
-        for n in numbers:
-            tuned(base, {"n_rules": n})
-    for fields in halves(task, halved_rules, kept_share, tail_alpha):
-        tuned(names[0], fields)
+            base = start.replace(seed=seed) if isinstance(start, RunSpec) else start
+            runs.append(EncryptedSpec.of(base=base, task=task | fields, tune=tune, evals=evals, seed=seed))
     for n in listed("from_scratch", from_scratch, int):
         runs += [FromScratchSpec.of(task=task | {"n_rules": n}, model=model, train=train, evals=evals, seed=seed) for seed in seeds]
     return list(dict.fromkeys(runs))
+
+
+def pretrained(base: dict, task: dict, model: dict, train: dict, evals: list) -> RunSpec | str:
+    """A pretrained model: its name, or the run that makes it."""
+    if "name" not in base:
+        return rewriting_run(task | base, model, train, evals, 0)
+    if len(base) > 1:
+        raise SpecError(f"bases: {base!r} has a name and other fields; allowed: the name of a language model alone, or fields of TaskSpec")
+    return literal("name", base["name"], str)
+
+
+def first_decides(starts: list[RunSpec | str]) -> None:
+    """Refuse an order in which the first is not the model that decides the claims."""
+    rules = [start.task.n_rules for start in starts if isinstance(start, RunSpec)]
+    if isinstance(starts[0], RunSpec) and (len(rules) < len(starts) or rules[0] < max(rules)):
+        raise SpecError("bases: allowed first: a language model where there is one, else the rewriter of the most rules; it decides the claims")
 
 
 def halves(task: dict, halved_rules, kept_share, tail_alpha) -> list[dict]:
