@@ -127,15 +127,21 @@ def representations(spec: StartSpec, weights: dict[str, torch.Tensor], heads: to
     return torch.cat(found)
 
 
+def scored(scorer: CountingScorer, pool: Tasks, tasks: Candidates, how: UncertaintySpec, seed: int) -> Candidates:
+    """The tasks with what the model's answers say of them, in as many digits as a record holds: what is selected can be
+    selected again from it."""
+    p = measure(scorer, pool.prompts(tasks.number), how, seed).p
+    measures = {m.__name__: m(p).round(decimals=7) for m in (uncertainty, probability, perplexity)}
+    return replace(tasks, **measures)
+
+
 def measured(spec: SelectSpec, scorer: CountingScorer, pool: Tasks, left: torch.Tensor) -> Candidates:
     """The tasks that are left, with what the strategy needs to know of them."""
-    noise, needs = pool.noise[left], STRATEGIES[spec.strategy]
-    tasks = Candidates(left, pool.decision[left], pool.family[left], noise == 0)
-    if "uncertainty" in needs or "probability" in needs:
-        # With no word dropped nothing but the original prompts is scored.
-        changes = {} if "uncertainty" in needs else {"k": 1, "drop_rate": 0.0}
-        p = measure(scorer, pool.prompts(left), uncertainty_spec(spec, **changes), spec.seed).p
-        tasks = replace(tasks, uncertainty=uncertainty(p), probability=probability(p), perplexity=perplexity(p))
+    tasks, needs = Candidates(left, pool.decision[left], pool.family[left], pool.noise[left] == 0), STRATEGIES[spec.strategy]
+    if "uncertainty" in needs:
+        tasks = scored(scorer, pool, tasks, uncertainty_spec(spec), spec.seed)
+    if "probability" in needs:  # with no letter dropped, nothing but the original prompts is scored
+        tasks = scored(scorer, pool, tasks, uncertainty_spec(spec, k=1, drop_rate=0.0), spec.seed)
     if "features" in needs:
         tasks = replace(tasks, features=representations(spec, scorer.weights, pool.heads(left)))
     return tasks
@@ -143,13 +149,7 @@ def measured(spec: SelectSpec, scorer: CountingScorer, pool: Tasks, left: torch.
 
 def task_map(tasks: Candidates) -> dict[str, list]:
     """The columns of the task map: task, uncertainty, probability, perplexity."""
-    columns = {name: rounded(getattr(tasks, name)) for name in ("uncertainty", "probability", "perplexity")}
-    return {"task": tasks.number.tolist()} | columns
-
-
-def rounded(values: torch.Tensor) -> list[float]:
-    """Six digits of each, so that a record stays short."""
-    return [float(f"{v:.6g}") for v in values.tolist()]
+    return {"task": tasks.number.tolist()} | {name: getattr(tasks, name).tolist() for name in ("uncertainty", "probability", "perplexity")}
 
 
 # ---- the loop --------------------------------------------------------------------------------------------------------
@@ -207,9 +207,7 @@ def one_round(spec: SelectSpec, pool: Tasks, test: Tasks, state: dict, number: i
 
 def selected(spec: SelectSpec, pool: Tasks, scorer: CountingScorer, trained: torch.Tensor, state: dict, number: int) -> torch.Tensor:
     """The numbers of the next tasks; the map of round 0 and what it cost are added to the state."""
-    left = torch.ones(len(pool), dtype=torch.bool)
-    left[trained] = False
-    tasks = measured(spec, scorer, pool, left.nonzero()[:, 0])
+    tasks = measured(spec, scorer, pool, pool.others(trained))
     before = None if tasks.features is None else representations(spec, scorer.weights, pool.heads(trained))
     n_read = 0 if before is None else len(pool)
     state["costs"].append({"round": number, "n_scored": scorer.n_scored, "n_answered": scorer.n_answered, "n_read": n_read})

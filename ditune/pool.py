@@ -41,6 +41,12 @@ class Tasks:
         """The rows of all instances of some tasks, (len(numbers) * N, T) uint8."""
         return self.tokens[numbers].flatten(0, 1)
 
+    def others(self, numbers: torch.Tensor) -> torch.Tensor:
+        """The numbers of all other tasks, increasing."""
+        left = torch.ones(len(self), dtype=torch.bool)
+        left[numbers] = False
+        return left.nonzero()[:, 0]
+
     def heads(self, numbers: torch.Tensor) -> torch.Tensor:
         """Definition and worked examples of some tasks, which their instances share: (len(numbers), P) uint8."""
         return self.tokens[numbers, 0, : -2 * self.spec.z_len - 2]

@@ -108,27 +108,14 @@ def over_training(specs: Iterable[MeasureSpec]) -> pandas.DataFrame:
 
 
 def sizes(specs: Iterable[MeasureSpec]) -> pandas.DataFrame:
-    """How U depends on its size: seed, n, k, mean over tasks, and `rank`, Spearman's correlation over tasks with U of the
-    largest n and k. (Parts of one measurement: the largest has the smaller ones in it.)"""
-    return pandas.DataFrame(
-        {"seed": spec.seed, "n": size["n"], "k": size["k"]} | compared(size, result["sizes"][-1])
-        for spec, result in found(specs)
-        for size in result["sizes"]
-    )
+    """How U depends on its size, as `measuring.sizes` says: seed, n, k, mean, rank."""
+    return pandas.DataFrame({"seed": spec.seed} | size for spec, result in found(specs) for size in result["sizes"])
 
 
 def variants(specs: Iterable[MeasureSpec]) -> pandas.DataFrame:
-    """Other ways to measure U: seed, name, n_scored, n_answered, seconds, mean over tasks, and `rank`, Spearman's
-    correlation over tasks with U as it is selected by."""
+    """Other ways to measure U, as `measuring.variants` says: seed, name, mean, rank, n_scored, n_answered, and seconds."""
     return pandas.DataFrame(
-        {"seed": spec.seed} | {n: variant[n] for n in ("name", "n_scored", "n_answered")} | {"seconds": result["seconds"][variant["name"]]}
-        | compared(variant, result["variants"][0])
+        {"seed": spec.seed} | variant | {"seconds": result["seconds"][variant["name"]]}
         for spec, result in found(specs)
         for variant in result["variants"]
-    )  # fmt: skip
-
-
-def compared(one: dict, other: dict) -> dict[str, float]:
-    """The mean of U and its rank correlation with another measurement of the same tasks."""
-    values = pandas.Series(one["uncertainty"])
-    return {"mean": values.mean(), "rank": values.corr(pandas.Series(other["uncertainty"]), method="spearman")}
+    )

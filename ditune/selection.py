@@ -185,7 +185,7 @@ def select(strategy: str, tasks: Candidates, n: int, decision_share: float, seed
             chosen.append(picked.number)
             if picked.features is not None:
                 trained = torch.cat([trained.reshape(-1, picked.features.shape[1]), picked.features])
-    return torch.cat(chosen).sort().values if chosen else tasks.number
+    return torch.cat(chosen or [tasks.number[:0]]).sort().values
 
 
 def groups(tasks: Candidates, n: int, decision_share: float, seed: int, name: str) -> dict[str, torch.Tensor]:

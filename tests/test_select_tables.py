@@ -1,10 +1,12 @@
 """Tables of recorded selections and measurements: what they join, and what they compute, against the results they are of."""
 
+import pandas
 import pytest
+import torch
 
 from ditune import records, select_tables
 from ditune.active import select_run
-from ditune.measuring import measure_run
+from ditune.measuring import compared, measure_run
 from ditune.select_specs import MeasureSpec, SelectSpec
 
 POOL = {"n_tasks": 30, "n_instances": 4, "n_test": 8, "n_test_instances": 3, "alphabet_size": 8, "side_len": 3, "z_len": 4}
@@ -82,10 +84,19 @@ def test_costs_are_summed_over_the_selections(specs):
 def test_a_measurement_in_many_ways_agrees_with_the_map_of_the_loop(specs):
     measured = result(specs[4])
     assert measured["maps"]["step 6"] == result(specs[2])["map"]
-    u = {(size["n"], size["k"]): size["uncertainty"] for size in measured["sizes"]}
-    assert u[2, 2] == measured["variants"][0]["uncertainty"] == measured["maps"]["step 6"]["uncertainty"]
-    assert set(u) == {(n, k) for n in (1, 2) for k in (1, 2, 5)}
+    mean = sum(measured["maps"]["step 6"]["uncertainty"]) / 22
+    sizes = select_tables.sizes(specs[4:]).set_index(["n", "k"])
+    assert set(sizes.index) == {(n, k) for n in (1, 2) for k in (1, 2, 5)}
+    assert sizes.loc[(2, 2), "mean"] == pytest.approx(mean, rel=1e-5) and sizes.loc[(2, 5), "rank"] == pytest.approx(1)
     table = select_tables.variants(specs[4:])
     assert table["name"].tolist() == ["as selected", "definition only", "examples only", "gold answer", "drop rate 0.9"]
-    assert table["rank"][0] == pytest.approx(1) and table["n_scored"][4] > table["n_scored"][0]  # fewer copies lose nothing
-    assert len(select_tables.over_training(specs[4:])) == 44 and len(select_tables.sizes(specs[4:])) == 6
+    assert table["mean"][0] == pytest.approx(mean, rel=1e-5) and table["rank"][0] == pytest.approx(1)
+    assert table["n_scored"][4] > table["n_scored"][0]  # at a high rate, fewer copies lose nothing
+    assert len(select_tables.over_training(specs[4:])) == 44
+
+
+def test_the_rank_correlation_is_spearmans():
+    one, other = torch.tensor([0.1, 0.4, 0.2, 0.9]), torch.tensor([1.0, 5.0, 2.0, 2.0])
+    ranks = pandas.Series(one.tolist()).rank().corr(pandas.Series(other.tolist()).rank())
+    assert compared(one, other) == {"mean": pytest.approx(0.4), "rank": pytest.approx(ranks)}
+    assert compared(one, torch.ones(4))["rank"] is None

@@ -156,7 +156,7 @@ def test_quotas_are_the_shares_as_far_as_there_are_tasks(n, share, n_rewriting, 
 def test_from_a_pool_smaller_than_a_step_all_is_taken_and_from_none_nothing(strategy):
     tasks = candidates(5)
     assert chosen(strategy, tasks, 9) == sorted(tasks.number.tolist())
-    assert chosen(strategy, tasks[torch.tensor([], dtype=torch.int64)], 9) == []
+    assert chosen(strategy, tasks[torch.tensor([], dtype=torch.int64)], 9) == chosen(strategy, tasks, 0) == []
 
 
 def test_a_strategy_that_does_not_exist_is_refused():
