@@ -257,13 +257,22 @@ def paired(first, second) -> Interval:
     return interval((by_seed[1] - by_seed[0]).dropna())
 
 
+def among(name: str) -> str:
+    """Which runs a sentence is about.
+
+    >>> among("profile laptop"), among("own parameters")
+    ('In profile laptop', 'With own parameters')
+    """
+    return f"{'With' if name == 'own parameters' else 'In'} {name}"
+
+
 def summary(outs, name: str) -> str:
     """One sentence on the runs of the plain model and of the one that has met no-ops."""
     said = []
     for model in (plain_model(outs), with_no_ops(outs)):
         means = [interval(by_model(by_steps(outs, harness, "steps"))[model].groupby("seed")["exact_match"].mean()) for harness in ("oracle", "in_order")]
         said.append(f"{means[0]} of the runs end right where the rule is chosen exactly and {means[1]} where the rules are tried in order ({model})")
-    return f"In {name}, {'; '.join(said)}."
+    return f"{among(name)}, {'; '.join(said)}."
 
 
 def findings(outs, frame) -> list[str]:
