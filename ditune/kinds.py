@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from .encrypted_specs import EncryptedSpec, FromScratchSpec
 from .language_specs import LanguageSpec
-from .running_specs import AlgorithmSpec
+from .running_specs import AlgorithmSpec, ProbeSpec
 from .select_specs import MeasureSpec, SelectSpec
-from .specs import ProbeSpec, RunSpec, Spec
+from .specs import RunSpec, Spec
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import torch
 from .evaluate import BATCH, answered
 from .hashing import Stream, stream
 from .rules import Rules, make_rules
-from .specs import ProbeSpec, TaskSpec
+from .running_specs import ProbeSpec
+from .specs import TaskSpec
 from .tasks import Alphabet, Examples, make_answers, make_inputs, prompt_length, write_rows
 from .train import Pack, train_pack
 

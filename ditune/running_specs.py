@@ -1,6 +1,6 @@
-"""What a run is after which the model executes whole Markov algorithms: a training with its tests, and the algorithms.
+"""What a run is whose trained model is put to further use: whole Markov algorithms, or rules seen in part.
 
-Like `ditune.specs` it imports nothing heavy. Nothing here is in the papers, which train and test single steps only.
+Like `ditune.specs` it imports nothing heavy. Nothing here is in the papers, which test single steps of unseen rules only.
 """
 
 from dataclasses import dataclass
@@ -47,3 +47,19 @@ class AlgorithmSpec(RunSpec):
         self.require(n_words <= MOST_WORDS, "task", f"fewer letters or a shorter x: all words are listed, at most {MOST_WORDS} and not {n_words}")
         for name in NEEDED:
             self.require(name in [e.name for e in self.evals], "evals", f"sets named {' and '.join(NEEDED)}, from which runs are predicted")
+
+
+@dataclass(frozen=True)
+class ProbeSpec(RunSpec):
+    """A run whose model is then asked to apply rules of which it has seen x and y apart, one of them, or neither."""
+
+    n_probe: int = 10_000
+    """Examples of each combination of sides."""
+
+    def check(self):
+        super().check()
+        self.require(1 <= self.n_probe <= 10**6, "n_probe", "1 to 1,000,000")
+        t = self.task
+        plain_task = t.rules_in_prompt == t.n_steps == 1 and t.no_op_share == 0 and t.occurrences == (1,) and t.z_len[0] == t.z_len[1]
+        self.require(plain_task, "task", "one rule, one step, inputs of one length with one x in each")
+        self.require(t.n_rules >= 2, "task", "2 rules or more, to exchange their sides")

@@ -325,22 +325,6 @@ class RunSpec(Spec):
                     self.require(not may_coincide(self.task, e.task, side), "evals", words)
 
 
-@dataclass(frozen=True)
-class ProbeSpec(RunSpec):
-    """A run whose model is then asked to apply rules of which it has seen x and y apart, one of them, or neither."""
-
-    n_probe: int = 10_000
-    """Examples of each combination of sides."""
-
-    def check(self):
-        super().check()
-        self.require(1 <= self.n_probe <= 10**6, "n_probe", "1 to 1,000,000")
-        t = self.task
-        plain_task = t.rules_in_prompt == t.n_steps == 1 and t.no_op_share == 0 and t.occurrences == (1,) and t.z_len[0] == t.z_len[1]
-        self.require(plain_task, "task", "one rule, one step, inputs of one length with one x in each")
-        self.require(t.n_rules >= 2, "task", "2 rules or more, to exchange their sides")
-
-
 DECIDE_RULES = ("n_rules", "x_len", "y_len", "families", "k", "tail_alpha", "rules_in_prompt")
 """The fields of a task that decide, with the alphabet and the seed, which rules training sees."""
 

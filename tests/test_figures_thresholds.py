@@ -13,7 +13,8 @@ from ditune.figures import probes, shared, thresholds  # noqa: E402
 from ditune.figures.thresholds import UNCHANGED, conditions  # noqa: E402
 from ditune.probe import COMBINATIONS  # noqa: E402
 from ditune.records import columns  # noqa: E402
-from ditune.specs import ProbeSpec, RunSpec  # noqa: E402
+from ditune.running_specs import ProbeSpec  # noqa: E402
+from ditune.specs import RunSpec  # noqa: E402
 
 VARIANTS = {
     "900 steps": {"train": {"n_steps": 900}},

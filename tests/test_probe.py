@@ -6,7 +6,8 @@ import torch
 from ditune.markov import rewrite
 from ditune.probe import COMBINATIONS, combined, probe_examples, probe_pack, probe_run
 from ditune.rules import make_rules
-from ditune.specs import ProbeSpec, RunSpec, SpecError, TaskSpec
+from ditune.running_specs import ProbeSpec
+from ditune.specs import RunSpec, SpecError, TaskSpec
 from ditune.tasks import Alphabet
 from ditune.train import train_run
 
