@@ -81,7 +81,7 @@ def example(spec: EncryptedSpec) -> str:
 
     signs, written = Alphabet(spec.task.alphabet_size), cipher(spec.task.alphabet_size, spec.seed).tolist()
     found = training_examples(spec.task, spec.seed, torch.arange(min(1000, spec.task.n_examples)))
-    numbers = [rows.nonzero()[0, 0] for rows in (~found.slices["no_op"], found.slices["no_op"]) if rows.any()]
+    numbers = [int(rows.nonzero()[0, 0]) for rows in (~found.slices["no_op"], found.slices["no_op"]) if rows.any()]
     plain, secret = (rows[numbers] for rows in (found.tokens, encrypted(found.tokens, spec.task.alphabet_size, spec.seed)))
     lines = [f"{signs.text(before)}   becomes   {signs.text(after)}" for before, after in zip(plain.tolist(), secret.tolist())]
     circle = [0]
