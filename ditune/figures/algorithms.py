@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from .. import plotting, records
-from ..claims.ledger import sentence
+from ..claims.ledger import LEARNT, sentence
 from ..intervals import Interval, interval
 from ..plotting import made_by, table
 from ..running_specs import AlgorithmSpec
@@ -23,8 +23,6 @@ HARNESSES = {"oracle": "rule chosen exactly", "in_order": "rules tried in order"
 def outcomes(specs, folders=None):
     """What the models made of algorithms: one row for each run, harness, number of rules, slice and value."""
     rows = records.slices([spec for spec in specs if isinstance(spec, AlgorithmSpec)], folders)
-    if rows.empty:
-        return rows
     rows = rows[rows["eval"].str.contains("/")]
     sets = rows["eval"].str.split("/", expand=True)
     return rows.assign(harness=sets[0], rules=sets[1].astype(int), model=[model_name(row) for _, row in rows.iterrows()])
@@ -80,12 +78,9 @@ def choosing(found: dict, frames: dict):
     for name, outs in found.items():
         outs = outs[outs["no_op_share"] > 0]
         n_rules = outs[outs["harness"] == "prompted"]["rules"].max()
-        curves = [{}, {}]
-        for harness in ("in_order", "prompted"):
-            for curve, part in zip(curves, ("steps", "predicted")):
-                for model, rows in by_model(by_steps(outs, harness, part, n_rules)).items():
-                    curve[f"{HARNESSES[harness]}:\n{model}"] = rows
-        panels[f"{sentence([name])}: algorithms of {n_rules} rules"] = tuple(curves)
+        panels[f"{sentence([name])}: algorithms of {n_rules} rules"] = tuple(
+            {f"{HARNESSES[h]}:\n{model}": rows for h in ("in_order", "prompted") for model, rows in by_model(by_steps(outs, h, part, n_rules)).items()} for part in ("steps", "predicted")
+        )
     return with_predictions(panels, [made_by(frame, name) for name, frame in frames.items()])
 
 
@@ -172,8 +167,8 @@ def lengths(found: dict, frames: dict):
 def lengths_of(specs, folders=None):
     """The accuracy on each length of input of the runs that are tested on several: column `length`."""
     rows = records.slices([spec for spec in specs if any(e.name == "lengths" for e in spec.evals)], folders)
-    rows = rows[(rows["eval"] == "lengths") & (rows["slice"] == "z_len")] if len(rows) else rows
-    return rows.assign(length=rows["value"].astype(int)) if len(rows) else rows
+    rows = rows[(rows["eval"] == "lengths") & (rows["slice"] == "z_len")]
+    return rows.assign(length=rows["value"].astype(int))
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------
@@ -204,13 +199,13 @@ def answers_table(outs, frame, caption: str, name: str) -> str:
     rows = []
     for model, group in by_model(outs).items():
         runs = frame[frame["key"].isin(group["key"])]
-        test = [interval(runs[runs["eval"] == e]["exact_match"]) for e in ("unseen", "no_ops")]
-        states = of(group, "prompted" if "prompted" in set(group["harness"]) else "in_order", "answers")
-        unclear = of(group, "prompted" if "prompted" in set(group["harness"]) else "in_order", "ambiguous")
+        seen, *test = (interval(runs[runs["eval"] == e]["exact_match"]) for e in ("seen", "unseen", "no_ops"))
+        harness = "prompted" if "prompted" in set(group["harness"]) else "in_order"
+        states, unclear = (of(group, harness, part) for part in ("answers", "ambiguous"))
         on = [interval(states[states["value"] == value]["exact_match"]) for value in ("applies", "refuses")]
         twice = unclear[unclear["value"] == "yes"]["exact_match"]
-        rows.append([model, test[0], on[0], interval(twice) if len(twice) else "–", test[1], on[1]])
-    header = ["trained on", "a rule applies: test", "states of runs", "of these, more than one place or rule", "no rule applies: test", "states of runs"]
+        rows.append([model, seen, test[0], on[0], interval(twice) if len(twice) else "–", test[1], on[1]])
+    header = ["trained on", "seen rules apply: test", "an unseen rule applies: test", "states of runs", "of these, more than one place or rule", "no rule applies: test", "states of runs"]
     return table(caption, name, header, rows)
 
 
@@ -279,7 +274,7 @@ def findings(outs, frame) -> list[str]:
     """What was found on algorithms, in sentences that the numbers decide."""
     plain, careful, chooser = plain_model(outs), with_no_ops(outs), with_no_ops(outs, prompted=True)
     few = outs["rules"].min()
-    return [states_in_words(outs, frame, plain), steps_in_words(outs, plain), *(refusing_in_words(outs, model) for model in (plain, careful)), choosing_in_words(outs, careful, chooser, few), breaks_in_words(outs, careful)]
+    return [states_in_words(outs, frame, plain), steps_in_words(outs, plain), *(refusing_in_words(outs, model) for model in (plain, careful)), choosing_in_words(outs, frame, careful, chooser, few), breaks_in_words(outs, careful)]
 
 
 def states_in_words(outs, frame, model: str) -> str:
@@ -315,13 +310,16 @@ def refusing_in_words(outs, model: str) -> str:
     )
 
 
-def choosing_in_words(outs, careful: str, chooser: str, n_rules: int) -> str:
-    """Rules tried in order against rules in the prompt, on the same algorithms."""
+def choosing_in_words(outs, frame, careful: str, chooser: str, n_rules: int) -> str:
+    """Rules tried in order against rules in the prompt, on the same algorithms, and whether both models have learnt their own rules."""
     tried, listed = (by_model(by_steps(outs, harness, "steps", n_rules))[model] for harness, model in (("in_order", careful), ("prompted", chooser)))
     means = [interval(rows.groupby("seed")["exact_match"].mean()) for rows in (tried, listed)]
+    seen = [interval(frame[frame["key"].isin(rows["key"]) & (frame["eval"] == "seen")]["exact_match"]) for rows in (tried, listed)]
+    learnt = "both have learnt" if min(s.low if s.n > 1 else s.mean for s in seen) >= LEARNT else "not both have learnt"
     return (
         f"**Who chooses.** Of the same algorithms of {n_rules} rules, {means[0]} end right where a model reads one rule at a time ({careful}), and {means[1]} where another reads all of them and chooses ({chooser}); "
-        f"the second does {compared(paired(tried, listed), 'better', 'worse', 'as well')}. The two differ in their training."
+        f"the second does {compared(paired(tried, listed), 'better', 'worse', 'as well')}. With {seen[0]} and {seen[1]} right answers on seen rules that apply, {learnt} what they were trained on, at a bound of {LEARNT}; "
+        f"{'they differ in their training all the same' if learnt[0] == 'b' else 'this compares trainings and not ways of asking'}."
     )
 
 
