@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -261,7 +262,8 @@ def adapt(lm: Pretrained, spec: TuneSpec, seed: int) -> Pretrained:
     transposed = any(isinstance(part, Conv1D) for part in lm.model.modules())  # GPT-2's matrices are (in, out)
     shape = {"r": spec.rank, "lora_alpha": spec.alpha, "target_modules": "all-linear", "fan_in_fan_out": transposed}
     config = LoraConfig(**shape, lora_dropout=0.0, task_type="CAUSAL_LM")
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name that is on its way out
         torch.manual_seed(stream(seed, "initialisation")[0] & 0x7FFFFFFF)
         return dataclasses.replace(lm, model=get_peft_model(lm.model, config).eval())
 
