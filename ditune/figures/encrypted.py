@@ -154,7 +154,8 @@ def starts_table(frame, caption: str, name: str) -> str:
 def settings_table(runs: dict, caption: str, name: str) -> str:
     """The paper's settings, as far as they are known, and those of the runs."""
     paper, firsts = TuneSpec(), {label: specs[0] for label, specs in runs.items()}
-    rows = [["pretrained model", "Llama-2-7B", *(", ".join(dict.fromkeys(map(start_of, specs))) for specs in runs.values())]]
+    starts = {label: dict.fromkeys(start_of(spec) for spec in specs if isinstance(spec, EncryptedSpec)) for label, specs in runs.items()}
+    rows = [["pretrained model", "Llama-2-7B", *map("; ".join, starts.values())]]
     for field, words in (("rank", "LoRA rank"), ("alpha", "LoRA α"), ("lr", "peak rate"), ("batch_size", "batch"), ("n_steps", "steps")):
         rows.append([words, f"{getattr(paper, field):,}", *(f"{getattr(spec.tune, field):,}" for spec in firsts.values())])
     of_task = (("training examples", "40,000", lambda s: s.task.n_examples), ("test examples", "5,000", lambda s: s.evals[0].n_examples))
