@@ -82,11 +82,12 @@ SETS = {
 
 DOMAINS = ("code", "general", "reasoning")
 FIELDS = {
-    "instruction": ("instruction", "problem", "question", "prompt"),
+    "instruction": ("instruction", "problem", "question", "query", "prompt"),
     "input": ("input", "context"),
     "output": ("output", "solution", "answer", "response"),
 }
-"""What other sets call the fields: OSS-Instruct problem and solution, GSM8K question and answer, Dolly context, response."""
+"""What other sets call the fields: OSS-Instruct problem and solution, GSM8K question and answer, MetaMathQA query
+and response, Dolly context and response."""
 
 
 # ---- finding and reading ---------------------------------------------------------------------------------------------

@@ -48,7 +48,9 @@ class LanguageSpec(Spec):
     shares: tuple[float, ...] = (1.0,)
     """Share of each in the examples."""
     total: int = 20_000
-    """Examples in all, none twice, each of at most tune.max_tokens. Paper: 20,000."""
+    """Examples in all, none twice. Paper: 20,000."""
+    most_letters: int = 10_000
+    """Longest instruction, question and answer together; longer ones are neither trained nor tested on."""
     tune: TuneSpec = field(default_factory=lambda: tune_spec("paper_code"))
     evals: tuple[TextEval, ...] = (TextEval(), TextEval(name="mbpp", n_examples=500))
     most_read: int = 1024
@@ -75,6 +77,7 @@ class LanguageSpec(Spec):
         names = [e.name for e in self.evals]
         self.require(len(names) > 0 and len(set(names)) == len(names), "evals", "one or more sets with different names")
         self.require(0 <= self.n_generate <= min((e.n_examples for e in self.evals if e.is_benchmark), default=0), "n_generate", "0 to the problems of each benchmark")
+        self.require(self.most_letters >= 1, "most_letters", "1 or more")
         self.require(self.most_read >= 2 and self.most_written >= 1, "most_read", "2 or more, and most_written 1 or more")
         self.require(0 <= self.seed < 1 << 63, "seed", "0 or more, below 2^63")
 

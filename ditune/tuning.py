@@ -24,7 +24,6 @@ from .train import keep_freed_memory
 
 FENCE = "```"
 """A model tuned on chats ends a block of code at once; as text goes on, no token with a fence is allowed."""
-ALL = 1 << 30
 
 
 def tune_run(spec: LanguageSpec, checkpoint: Path, progress=lambda step, n_steps: None) -> dict:
@@ -37,10 +36,9 @@ def tune_run(spec: LanguageSpec, checkpoint: Path, progress=lambda step, n_steps
     torch.set_num_threads(1)
     keep_freed_memory()
     started = time.perf_counter()
-    pools = {name: load(name) for name in dict.fromkeys([*spec.sets, *(e.name for e in spec.evals if not e.is_benchmark)])}
+    held_out, pools = held_out_of(spec)
     problems = {e.name: codegen.load(e.name)[: e.n_examples] for e in spec.evals if e.is_benchmark}
     lm = load_model(spec.model, spec.dtype)
-    held_out, pools = held_out_of(spec, {name: fitting(lm, rows, spec.tune.max_tokens) for name, rows in pools.items()})
     mixture = mixed(pools, spec.examples, spec.seed) if spec.sets else []
     examples, curve, since = encoded(lm, pairs(mixture), spec.tune.max_tokens), [], time.perf_counter()
     if mixture:
@@ -68,22 +66,14 @@ def pairs(rows: list[Instruction]) -> list[tuple[str, str]]:
     return [row.pair for row in rows]
 
 
-def fitting(lm: Pretrained, rows: list[Instruction], max_tokens: int) -> list[Instruction]:
-    """The different instructions of at most max_tokens tokens, none of which would be cut, in their order."""
-    rows = list(dict.fromkeys(rows))
-    return [row for row, n in zip(rows, lengths(encoded(lm, pairs(rows), ALL))) if n <= max_tokens]
-
-
-def held_out_of(spec: LanguageSpec, pools: dict[str, list[Instruction]]) -> tuple[dict, dict]:
-    """The rows of each set that it is evaluated on, and what is left of all sets. No seed draws them."""
-    held_out = {}
-    for e in spec.evals:
-        if e.name in pools:
-            rows = pools[e.name]
-            held_out[e.name] = Random(f"{e.name}/held out").sample(rows, min(e.n_examples, len(rows)))
-            kept = set(held_out[e.name])
-            pools = pools | {e.name: [row for row in rows if row not in kept]}
-    return held_out, pools
+def held_out_of(spec: LanguageSpec) -> tuple[dict[str, list[Instruction]], dict[str, list[Instruction]]]:
+    """The rows of each set that it is evaluated on, which no seed draws, and what is left of all sets. Rows that are too long or
+    occur twice are left out."""
+    names = dict.fromkeys([*spec.sets, *(e.name for e in spec.evals if not e.is_benchmark)])
+    pools = {name: [row for row in dict.fromkeys(load(name)) if sum(map(len, row.pair)) <= spec.most_letters] for name in names}
+    held_out = {e.name: Random(f"{e.name}/held out").sample(pools[e.name], min(e.n_examples, len(pools[e.name]))) for e in spec.evals if e.name in pools}
+    kept = {name: set(rows) for name, rows in held_out.items()}
+    return held_out, {name: [row for row in rows if row not in kept.get(name, ())] for name, rows in pools.items()}
 
 
 def of_set(name: str, mixture: list[Instruction]) -> dict:

@@ -8,6 +8,7 @@ from . import rewriting
 from .algorithms import running_algorithms
 from .common import literal
 from .encrypted import encrypted_rewriting
+from .language import code_generation, instruction_map
 from .rewriting import long_tail, no_ops, number_of_rules, occurrences, rewriting_tasks, semantic_families, thresholds
 
 __all__ = ["SPECS", "SURVEYS", "literal", "rewriting"]
@@ -22,6 +23,8 @@ SPECS = {
     "07_what_moves_the_threshold": thresholds,
     "08_running_algorithms": running_algorithms,
     "12_encrypted_rewriting": encrypted_rewriting,
+    "13_code_generation": code_generation,
+    "14_instruction_diversity_map": instruction_map,
 }
 """The function of each notebook that trains, or whose parameters need a check; the other notebooks need no runs."""
 
