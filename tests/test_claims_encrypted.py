@@ -86,6 +86,7 @@ def test_a_table_has_inputs_that_hold_x_apart_from_no_ops_and_says_where_a_model
     assert len(unseen) == 2 and set(unseen["no_op"]) == {0.9}
     assert set(unseen["exact_match"]) == {0.625} and set(unseen["copied"].round(6)) == {round(0.5 * 0.375, 6)}
     one = encrypted.decisive(specs, frame)
+    assert encrypted.halved(specs, frame)["key"].nunique() == encrypted.halved(specs, frame).attrs["runs"] == 8
     assert set(one["start"]) == {"rewriter of 100 rules"} and one["key"].nunique() == one.attrs["runs"] == 4 and one["tail_alpha"].isna().all()
 
 
@@ -95,7 +96,7 @@ def test_figures_have_a_curve_for_each_kind_of_input_and_each_start(made):
     for figure, labels in (
         (encrypted.kinds_of_inputs(runs, tables), ["unseen rules, input holds x", "unseen rules, no-op", "seen rules, input holds x"]),
         (encrypted.by_start(tables), frame.attrs["starts"]),
-        (long_tail.halving({"profile smoke": encrypted.halved(frame)}), ["unseen rules", "seen rules"]),
+        (long_tail.halving({"profile smoke": encrypted.halved(specs, frame)}), ["unseen rules", "seen rules"]),
     ):
         assert [text.get_text() for text in figure.legends[0].get_texts()] == labels
         plt.close(figure)
@@ -110,7 +111,7 @@ def test_tables_and_words_have_the_numbers(made):
     assert encrypted.few_in_words(frame).startswith("After tuning on 10 rules, 0.90 [0.90, 0.90] of the no-ops")
     why = encrypted.why_in_words(frame)
     assert "10 rules: 0.62 [0.62, 0.62] from the rewriter of 100 rules, 0.38 [0.38, 0.38] from the rewriter of 10 rules, difference 0.25 [0.25, 0.25]" in why
-    assert "Of the rewriter of 100 rules: " in encrypted.halving_in_words(judge("D11", encrypted.halved(frame)), frame.attrs["starts"][0])
+    assert "Of the rewriter of 100 rules: " in encrypted.halving_in_words(judge("D11", encrypted.halved(specs, frame)), frame.attrs["starts"][0])
 
 
 def test_an_example_shows_a_rewriting_a_no_op_and_the_whole_circle():

@@ -57,16 +57,27 @@ def of_start(frame, start: str):
 
 
 def decisive(specs: list[Spec], frame):
-    """The runs that decide D10: those of the first pretrained model, of which each missing one is counted."""
-    rows = of_start(frame, frame.attrs["starts"][0])
+    """The runs that decide D10: those of the first pretrained model, on all examples, as many of each rule."""
     most = max(spec.task.n_examples for spec in specs)
-    rows.attrs = {"runs": sum(start_of(s) == frame.attrs["starts"][0] and s.task.n_examples == most and s.task.tail_alpha is None for s in specs)}
-    return rows
+    own = [spec for spec in of_first(specs) if spec.task.n_examples == most and spec.task.tail_alpha is None]
+    return counted(frame, own)
 
 
-def halved(frame):
+def halved(specs: list[Spec], frame):
     """The runs of the first pretrained model, in which all and a part of the examples are compared."""
-    return frame[frame["start"] == frame.attrs["starts"][0]]
+    return counted(frame, of_first(specs))
+
+
+def of_first(specs: list[Spec]) -> list[Spec]:
+    """The runs that start where the first does."""
+    return [spec for spec in dict.fromkeys(specs) if start_of(spec) == start_of(specs[0])]
+
+
+def counted(frame, specs: list[Spec]):
+    """The rows of some runs, with how many there should be."""
+    rows = frame[frame["key"].isin([spec.key for spec in specs])]
+    rows.attrs = {"runs": len(specs)}
+    return rows
 
 
 # ---- an example ------------------------------------------------------------------------------------------------------
