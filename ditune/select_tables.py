@@ -108,12 +108,13 @@ def over_training(specs: Iterable[MeasureSpec]) -> pandas.DataFrame:
 
 
 def sizes(specs: Iterable[MeasureSpec]) -> pandas.DataFrame:
-    """How U depends on its size, as `measuring.sizes` says: seed, n, k, mean, rank."""
+    """How U depends on its size, as `measuring.sizes` says: seed, n, k, mean, rank, again."""
     return pandas.DataFrame({"seed": spec.seed} | size for spec, result in found(specs) for size in result["sizes"])
 
 
 def variants(specs: Iterable[MeasureSpec]) -> pandas.DataFrame:
-    """Other ways to measure U, as `measuring.variants` says: seed, name, mean, rank, n_scored, n_answered, and seconds."""
+    """Other ways to measure U, as `measuring.variants` says: seed, name, mean, rank, probability, n_scored, n_answered, and
+    seconds."""
     return pandas.DataFrame(
         {"seed": spec.seed} | variant | {"seconds": result["seconds"][variant["name"]]}
         for spec, result in found(specs)

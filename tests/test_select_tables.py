@@ -6,8 +6,9 @@ import torch
 
 from ditune import records, select_tables
 from ditune.active import select_run
-from ditune.measuring import compared, measure_run
+from ditune.measuring import agreement, measure_run
 from ditune.select_specs import MeasureSpec, SelectSpec
+from ditune.uncertainty import uncertainty
 
 POOL = {"n_tasks": 30, "n_instances": 4, "n_test": 8, "n_test_instances": 3, "alphabet_size": 8, "side_len": 3, "z_len": 4}
 SMALL = {
@@ -88,15 +89,25 @@ def test_a_measurement_in_many_ways_agrees_with_the_map_of_the_loop(specs):
     sizes = select_tables.sizes(specs[4:]).set_index(["n", "k"])
     assert set(sizes.index) == {(n, k) for n in (1, 2) for k in (1, 2, 5)}
     assert sizes.loc[(2, 2), "mean"] == pytest.approx(mean, rel=1e-5) and sizes.loc[(2, 5), "rank"] == pytest.approx(1)
+    assert set(sizes.dropna(subset="again").index) == {(1, 1), (1, 2)}  # of 2 instances and 5 prompts, twice as many are there
     table = select_tables.variants(specs[4:])
-    assert table["name"].tolist() == ["as selected", "definition only", "examples only", "gold answer", "drop rate 0.9"]
+    names = ["as selected", "signed difference", "standard deviation", "definition only", "examples only", "gold answer", "drop rate 0.9"]
+    assert table["name"].tolist() == names
     assert table["mean"][0] == pytest.approx(mean, rel=1e-5) and table["rank"][0] == pytest.approx(1)
-    assert table["n_scored"][4] > table["n_scored"][0]  # at a high rate, fewer copies lose nothing
+    assert table["n_scored"][6] > table["n_scored"][0]  # at a high rate, fewer copies lose nothing
     assert len(select_tables.over_training(specs[4:])) == 44
 
 
 def test_the_rank_correlation_is_spearmans():
     one, other = torch.tensor([0.1, 0.4, 0.2, 0.9]), torch.tensor([1.0, 5.0, 2.0, 2.0])
     ranks = pandas.Series(one.tolist()).rank().corr(pandas.Series(other.tolist()).rank())
-    assert compared(one, other) == {"mean": pytest.approx(0.4), "rank": pytest.approx(ranks)}
-    assert compared(one, torch.ones(4))["rank"] is None
+    assert agreement(one, other) == pytest.approx(ranks) and agreement(one, torch.ones(4)) is None
+
+
+def test_the_example_is_the_task_of_median_uncertainty_measured_alone(specs):
+    measured = result(specs[4])
+    example, of_task = measured["example"], dict(zip(measured["maps"]["step 6"]["task"], measured["maps"]["step 6"]["uncertainty"]))
+    noise = dict(zip(*(select_tables.known(specs[4])[name] for name in ("task", "noise"))))
+    clean = sorted(u for task, u in of_task.items() if noise[task] == "clean")
+    assert of_task[example["task"]] == clean[len(clean) // 2]
+    assert uncertainty(torch.tensor([example["p"]])).item() == pytest.approx(of_task[example["task"]], abs=1e-6)
