@@ -3,11 +3,20 @@
 Parameters that other chapters have too are explained in `ditune.experiments.rewriting`.
 """
 
-from ..select_specs import SelectSpec
+from ..select_specs import MeasureSpec, SelectSpec
 from .common import listed, literal, seeds_of, without
 
 OF_MAP = ("random", "uncertainty", "easy", "difficult")
 """The strategies that train on a group of the task map, and random selection; uncertainty takes the ambiguous tasks."""
+
+
+def prompt_uncertainty(first_seed, n_seeds, pool, model, train, measurement) -> list[MeasureSpec]:
+    """09: the uncertainty of a pool's tasks, in the course of a training and measured in many ways (2311.00288; no claim).
+
+    pool, model, train: as in `active_selection`; measurement: the other fields of `MeasureSpec`.
+    """
+    fields = parts_of(pool, model, train, without("measurement", measurement, "seed", "pool", "model", "train"))
+    return [MeasureSpec.of(**fields, seed=seed) for seed in seeds_of(first_seed, n_seeds)]
 
 
 def active_selection(strategies, first_seed, n_seeds, pool, model, train, loop) -> list[SelectSpec]:
