@@ -141,7 +141,7 @@ def cached(name: str, make: Callable[[Path], None]) -> Path:
 def convert_smollm2(folder: Path) -> None:
     """Fetch the 4-bit weights and write them and the tokenizer as transformers' own files, in fp32: half a gigabyte."""
     if importlib.util.find_spec("gguf") is None:
-        raise SpecError("the model 'smollm2' is a GGUF file, which the package gguf reads; pip install 'ditune[language]'")
+        raise SpecError("the model 'smollm2' is a GGUF file, which the package gguf reads; pip install gguf")
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
