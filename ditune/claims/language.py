@@ -7,6 +7,7 @@ a run with total = 0 is the model before any tuning.
 Shapes: S seeds, P answers (problems, or rows held out of an instruction set), A mixtures.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -22,7 +23,7 @@ NEGLIGIBLE = 0.5
 the sizes were chosen by."""
 ABOUT, MUCH, MORE = 0.1, 0.25, 3.75
 """The share of the paper's optimum, the share at which its gain is gone, and its 75K beside 20K instructions."""
-DRAWS = 10_000
+DRAWS = 4000
 METRIC = (
     "likelihood of the canonical solutions of all problems tested, each continued from its prompt; the gain of one model over another, in hundredths of a nat a token (about percent of "
     "perplexity), is taken problem by problem and seed by seed; its 95 % interval comes from drawing seeds and problems, both with replacement"
@@ -104,11 +105,16 @@ def crossed(values: np.ndarray) -> Interval:
     """
     if not values.size:
         return Interval(math.nan, math.nan, math.nan, 0)
-    draw, (S, P) = np.random.default_rng(0), values.shape
-    seeds, answers = (draw.multinomial(n, np.full(n, 1 / n), DRAWS) / n for n in (S, P))
-    means = ((seeds @ values) * answers).sum(axis=1)
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Interval(float(values.mean()), float(low), float(high), S)
+    seeds, answers = drawn(*values.shape)
+    low, high = np.quantile(((seeds @ values) * answers).sum(axis=1), [0.025, 0.975])
+    return Interval(float(values.mean()), float(low), float(high), len(values))
+
+
+@functools.lru_cache(maxsize=8)
+def drawn(*sizes: int) -> list[np.ndarray]:
+    """The weights of n things in each draw of n with replacement, (DRAWS, n) for each n; always the same draws."""
+    draw = np.random.default_rng(0)
+    return [draw.multinomial(n, np.full(n, 1 / n), DRAWS) / n for n in sizes]
 
 
 def gain(before, after, evals: list[str] | None = None) -> Interval:
@@ -190,7 +196,7 @@ def d12(frame) -> Finding:
     source=f"{SOURCE}; 20K instructions, DeepSeek-Coder",
     metric=METRIC,
     rule=(
-        f"Looks at the mixture whose general share is nearest to {ABOUT:.0%} and at the one with the largest share, at least {MUCH:.0%}. Holds where the first gains over code alone (lower bound above "
+        f"Looks at the mixture whose general share is nearest to {100 * ABOUT:g} % and at the one with the largest share, at least {100 * MUCH:g} %. Holds where the first gains over code alone (lower bound above "
         f"{NEGLIGIBLE}) and over the second (lower bound above {NEGLIGIBLE}), and the second does not gain over code alone (lower bound at most {NEGLIGIBLE}). Fails where the second does gain over code "
         f"alone, or where the first gains too little over code alone or over the second (an upper bound below {NEGLIGIBLE}). {LEARNT}"
     ),
@@ -200,7 +206,7 @@ def d13(frame) -> Finding:
     found = at_total(frame)
     some, much = nearest(found, ABOUT), nearest(found, 1.0)
     if (1.0,) not in found or some == much or much[1] < MUCH:
-        return Finding("open", f"It takes code alone, a mixture with about {ABOUT:.0%} general instructions and one with at least {MUCH:.0%}.")
+        return Finding("open", f"It takes code alone, a mixture with about {100 * ABOUT:g} % general instructions and one with at least {100 * MUCH:g} %.")
     at_some, at_much, between = gain(found[1.0,], found[some]), gain(found[1.0,], found[much]), gain(found[much], found[some])
     text = f"Gain over code alone with {named(some)}: {at_some}, with {named(much)}: {at_much}; gain of the first over the second: {between}."
     learnt = taught(frame, found) and taken_in(found, some) and taken_in(found, much)
@@ -221,7 +227,7 @@ def passes(rows) -> float:
     source=f"{SOURCE}; DeepSeek-Coder beside Magicoder",
     metric=METRIC,
     rule=(
-        f"Looks at the mixture of two domains whose general share is nearest to {ABOUT:.0%}, and at code alone with at least {MORE} times as many examples and as many passes over them. Holds where the lower bound "
+        f"Looks at the mixture of two domains whose general share is nearest to {100 * ABOUT:g} %, and at code alone with at least {MORE} times as many examples and as many passes over them. Holds where the lower bound "
         f"of the gain of the first over the second is above {NEGLIGIBLE}. Fails where its upper bound is below {NEGLIGIBLE}. {LEARNT}"
     ),
     smallest_scale=Scale(SEEDS),

@@ -1,0 +1,143 @@
+"""Tunings on mixtures: what a spec refuses, which rows a run may see, and that a run gives what it says."""
+
+import pytest
+import torch
+
+from ditune import codegen, experiments, tuning
+from ditune.instructions import Instruction
+from ditune.language import encoded, mean_nll
+from ditune.language_specs import LanguageSpec, TextEval
+from ditune.pretrained import load, tune_spec
+from ditune.sandbox import SandboxError
+from ditune.specs import SpecError
+
+SMALL = tune_spec("cpu", rank=2, alpha=4, n_steps=3, batch_size=4, max_tokens=200)
+EVALS = (TextEval("humaneval", 3), TextEval("made_general", 4), TextEval("made_reasoning", 4))
+SPEC = LanguageSpec(model="tiny", sets=("made_general", "made_reasoning"), shares=(0.75, 0.25), total=12, tune=SMALL, evals=EVALS, most_letters=160)
+PARAMETERS = {
+    "model": "tiny", "dtype": "float32", "sets": ["code", "general", "reasoning"], "mixtures": [[1.0], [0.9, 0.1], [0.8, 0.1, 0.1]], "total": 40, "larger_total": 160, "passes": 2.0,
+    "tune": {"batch_size": 8}, "benchmarks": {"humaneval": 5}, "n_held_out": 4, "n_generate": 0, "most_letters": 300, "most_written": 20, "first_seed": 3, "n_seeds": 2,
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_data(monkeypatch):
+    monkeypatch.delenv("DITUNE_DATA", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "smolm2"}, "unknown model 'smolm2'; did you mean 'smollm2'?"),
+        ({"sets": ("made_generl", "stdlib")}, "unknown set 'made_generl'; did you mean 'made_general'?"),
+        ({"sets": ("stdlib", "stdlib")}, "LanguageSpec.sets = ('stdlib', 'stdlib'); allowed: different sets"),
+        ({"shares": (1.0,)}, "LanguageSpec.shares = (1.0,); allowed: a share for each of 2 sets"),
+        ({"shares": (0.5, 0.4)}, "shares = {'made_general': 0.5, 'made_reasoning': 0.4}; allowed: numbers from 0 to 1 that add up to 1"),
+        ({"shares": (0.99, 0.01)}, "LanguageSpec.shares = (0.99, 0.01); allowed: shares of at least one of 12 examples"),
+        ({"sets": (), "shares": ()}, "LanguageSpec.total = 12; allowed: 0 where there are no sets"),
+        ({"evals": (TextEval(), TextEval())}, "LanguageSpec.evals = "),
+        ({"n_generate": 4}, "LanguageSpec.n_generate = 4; allowed: 0 to the problems of each benchmark"),
+        ({"dtype": "float16"}, "unknown LanguageSpec dtype 'float16'"),
+        ({"totl": 3}, "unknown LanguageSpec field 'totl'; did you mean 'total'?"),
+    ],
+)
+def test_an_impossible_mixture_is_refused(changes, message):
+    with pytest.raises(SpecError) as caught:
+        SPEC.replace(**changes)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_spec_names_data_that_this_machine_lacks_and_its_run_says_where_they_are_from(tmp_path):
+    spec = SPEC.replace(sets=("oss_instruct",), shares=(1.0,))
+    with pytest.raises(SpecError, match="the set 'oss_instruct' is not here: DITUNE_DATA is not set"):
+        tuning.tune_run(spec, tmp_path / "checkpoint")
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    told = []
+    found = tuning.tune_run(SPEC, tmp_path_factory.mktemp("run") / "checkpoint", lambda step, n_steps: told.append((step, n_steps)))
+    assert told == [(step, 6) for step in range(1, 7)]
+    return found
+
+
+def test_a_run_says_what_it_has_learnt_from_and_what_it_was_tested_on(result):
+    assert {name: found["examples"] for name, found in result["data"].items()} == {"made_general": 9, "made_reasoning": 3}
+    assert [point["step"] for point in result["curve"]] == [1, 2, 3] and result["tokens"] > 0
+    for e in EVALS:
+        found = result["metrics"][e.name]
+        assert found["n"] == len(found["nll_each"]) == e.n_examples and found["nll"] == pytest.approx(sum(found["nll_each"]) / found["n"], abs=1e-5)
+    assert result["data"]["made_general"]["fingerprint"] != result["metrics"]["made_general"]["fingerprint"]
+
+
+def test_a_run_is_a_function_of_its_spec(result, tmp_path):
+    again = tuning.tune_run(SPEC, tmp_path / "checkpoint")
+    assert all(again[name] == result[name] for name in ("metrics", "curve", "data", "tokens"))
+
+
+def test_without_examples_the_model_is_tested_as_it_is(tmp_path):
+    base = SPEC.replace(sets=(), shares=(), total=0, seed=5)
+    found = tuning.tune_run(base, tmp_path / "checkpoint")
+    lm = load("tiny")
+    with torch.no_grad():
+        plain = mean_nll(lm, encoded(lm, codegen.canonical_pairs(codegen.load("humaneval")[:3]), 1024, chat=False, end=False))
+    assert found["metrics"]["humaneval"]["nll_each"] == pytest.approx(plain.tolist(), abs=1e-5) and found["curve"] == [] and found["tokens"] == 0
+
+
+def rows(name: str, n: int, words: str = "word") -> list[Instruction]:
+    return [Instruction(f"{words} {i}", "", "answer", name, "domain", "licence") for i in range(n)]
+
+
+def test_held_out_rows_are_in_no_mixture_and_the_same_for_all_of_them(monkeypatch):
+    pools = {"made_general": rows("made_general", 30) * 2 + rows("made_general", 5, "w" * 200), "made_reasoning": rows("made_reasoning", 20)}
+    monkeypatch.setattr(tuning, "load", pools.get)
+    held_out, left = tuning.held_out_of(SPEC)
+    assert {name: len(found) for name, found in held_out.items()} == {"made_general": 4, "made_reasoning": 4}
+    assert len(left["made_general"]) == 26 and not set(left["made_general"]) & set(held_out["made_general"])  # none twice, none that is too long
+    other = SPEC.replace(sets=("made_reasoning",), shares=(1.0,), seed=9)
+    assert tuning.held_out_of(other)[0] == held_out
+
+
+def test_where_nothing_can_be_run_safely_the_result_says_so(monkeypatch):
+    def unprotected(*arguments):
+        raise SandboxError("no protection here")
+
+    monkeypatch.setattr(codegen, "check_all", unprotected)
+    assert tuning.generated(load("tiny"), codegen.load("humaneval")[:1], 2) == {"not_tested": "no protection here"}
+    assert tuning.generated(load("tiny"), [], 2) == {}
+
+
+# ---- the runs of the chapters ----------------------------------------------------------------------------------------
+
+
+def test_the_runs_are_a_base_the_mixtures_by_seed_and_more_of_the_code():
+    runs = experiments.SPECS["13_code_generation"](**PARAMETERS)
+    assert len({run.key for run in runs}) == len(runs) == 1 + 4 * 2 and not runs[0].sets and runs[0].seed == 3
+    assert {run.sets for run in runs[1:]} == {("stdlib",), ("stdlib", "made_general"), ("stdlib", "made_general", "made_reasoning")}
+    assert {(run.total, run.tune.n_steps, run.seed) for run in runs[1:]} == {(40, 10, 3), (40, 10, 4), (160, 40, 3), (160, 40, 4)}
+    assert len({run.evals for run in runs}) == 1 and [e.name for e in runs[0].evals] == ["humaneval", "stdlib", "made_general", "made_reasoning"]
+
+
+@pytest.mark.parametrize(
+    ("stem", "changes", "message"),
+    [
+        ("13_code_generation", {"mixtures": [[0.7, 0.1, 0.1, 0.1]]}, "at most a share for each of stdlib, made_general, made_reasoning"),
+        ("13_code_generation", {"benchmarks": {"humanevl": 5}}, "unknown set 'humanevl'"),
+        ("13_code_generation", {"tune": {"n_steps": 5}}, "n_steps is a parameter of its own"),
+        ("14_instruction_diversity_map", {"sets": ["alpca"]}, "unknown set 'alpca'; did you mean 'alpaca'"),
+        ("14_instruction_diversity_map", {"embedding": "minilm2"}, "unknown embedding 'minilm2'; did you mean 'minilm'"),
+        ("14_instruction_diversity_map", {"n_texts": 3}, "n_texts = 3; allowed: 4 to"),
+    ],
+)
+def test_a_wrong_parameter_is_refused(stem, changes, message):
+    own = PARAMETERS if stem.startswith("13") else {"sets": [], "n_texts": 10, "n_draws": 5, "embedding": "tiny", "seed": 0}
+    with pytest.raises(SpecError, match=message):
+        experiments.SPECS[stem](**own | changes)
+
+
+def test_a_checkpoint_is_continued(tmp_path):
+    checkpoint = tmp_path / "checkpoint"
+    tuning.tune_run(SPEC, checkpoint)
+    told = []
+    tuning.tune_run(SPEC, checkpoint, lambda step, n_steps: told.append(step))
+    assert told == [4, 5, 6]  # the training is done; the evaluation sets are left
