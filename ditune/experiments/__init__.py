@@ -10,6 +10,7 @@ from .common import literal
 from .encrypted import encrypted_rewriting
 from .language import code_generation, instruction_map
 from .rewriting import long_tail, no_ops, number_of_rules, occurrences, rewriting_tasks, semantic_families, thresholds
+from .selection import active_selection, prompt_uncertainty, task_map
 
 __all__ = ["SPECS", "SURVEYS", "literal", "rewriting"]
 
@@ -22,6 +23,9 @@ SPECS = {
     "06_long_tail": long_tail,
     "07_what_moves_the_threshold": thresholds,
     "08_running_algorithms": running_algorithms,
+    "09_prompt_uncertainty": prompt_uncertainty,
+    "10_active_selection": active_selection,
+    "11_task_map": task_map,
     "12_encrypted_rewriting": encrypted_rewriting,
     "13_code_generation": code_generation,
     "14_instruction_diversity_map": instruction_map,
