@@ -8,6 +8,7 @@ import pandas
 
 from .. import plotting
 from ..claims import selection as rules
+from ..claims.selection import precise
 from ..intervals import Interval, interval
 from ..plotting import QUIET, accuracy_axes, made_by, sign, table
 from ..select_specs import STRATEGIES, SelectSpec
@@ -189,17 +190,6 @@ def answers_table(tables: dict, compositions: dict, caption: str, name: str) -> 
     found = {runs: answers(frame, compositions[runs]) for runs, frame in tables.items()}
     rows = [[question, *(precise(values[question]) for values in found.values())] for question in next(iter(found.values()))]
     return table(caption, name, ["gain in exact match", *found], rows)
-
-
-def precise(found: Interval | None) -> str:
-    """A gain with three digits, as the paper's gains are about 0.01.
-
-    >>> precise(interval([0.01, 0.03])), precise(interval([0.5])), precise(None)
-    ('+0.020 [+0.010, +0.030]', '+0.500', 'not run')
-    """
-    if found is None or not found.n:
-        return "not run"
-    return f"{found.mean:+.3f}" + (f" [{found.low:+.3f}, {found.high:+.3f}]" if found.n > 1 else "")
 
 
 def clear(found: Interval | None) -> str:

@@ -9,12 +9,13 @@ import pandas
 
 from .. import plotting, records
 from ..claims import selection as rules
+from ..claims.selection import precise
 from ..intervals import interval
 from ..plotting import made_by, sign, table
 from ..pool import pool_tasks
 from ..select_specs import NOISE, SelectSpec
 from ..select_tables import example, task_map
-from .selection import clear, curves_figure, hundredfold, precise
+from .selection import clear, curves_figure, hundredfold
 
 COLORS = {"": "#bdbdbd", "ambiguous": plotting.BLUE, "difficult": plotting.GREEN, "easy": plotting.VERMILION}
 """The paper's colours of its groups."""
