@@ -75,7 +75,7 @@ KINDS = {
     "ProbeSpec": Kind(
         spec=ProbeSpec,
         runner="ditune.probe:probe_run",
-        sources=(*TRAINING, "probe"),
+        sources=(*TRAINING, "probe", "running_specs.ProbeSpec"),
         steps=run_steps,
         cost=run_cost,
         shape="ditune.train:run_shape",
