@@ -155,10 +155,12 @@ def sizes_in_words(specs: list[MeasureSpec]) -> str:
     table = table.assign(pairs=table["n"] * (table["k"] + 1))
     largest = table.loc[table["pairs"].idxmax()]
     means = table.astype({"rank": float, "again": float}).groupby(["pairs", "n", "k"])[["rank", "again"]].mean()
-    enough = next((size for size, rank in means["rank"].items() if rank >= STABLE), None)
+    enough = next((size for size, rank in means["rank"].items() if rank >= STABLE and size[0] < largest["pairs"]), None)
     text = f"The largest measurement has n = {largest['n']:.0f} and k = {largest['k']:.0f}, {largest['pairs']:.0f} pairs of instance and prompt a task. "
     if enough:
         text += f"The smallest whose mean rank correlation with it is {STABLE} or more has n = {enough[1]}, k = {enough[2]}, {enough[0]} pairs. "
+    else:
+        text += f"No smaller one has a mean rank correlation of {STABLE} with it. "
     separate = means["again"].dropna()
     if len(separate):
         pairs, n, k = separate.index[-1]
@@ -242,14 +244,12 @@ def cost_in_words(specs: list[MeasureSpec]) -> str:
 
 def speed_table(name: str) -> str:
     """The measured comparisons of prompt uncertainty with asking one pair at a time, of all machines."""
-    rows = [
-        [row["what"], row["peer_name"], f"{bench.short(row['ours'])} s", f"{bench.short(row['peer'])} s", f"**{bench.ratio(row)}**", row.get("note", ""), content["machine"]["cpu"]]
-        for content in bench.read()
-        for row in bench.comparisons(content)
-        if row["what"].startswith("prompt uncertainty")
-    ]
+    found = [(row, content["machine"]["cpu"]) for content in bench.read() for row in bench.comparisons(content) if row["what"].startswith("prompt uncertainty")]
+    rows = [[row["what"], row["peer_name"], f"{bench.short(row['ours'])} s", f"{bench.short(row['peer'])} s", f"**{bench.ratio(row)}**", cpu] for row, cpu in found]
     caption = "Prompt uncertainty of one model measured here and as the released code asks, on one core: medians of the repetitions"
-    return plotting.table(caption, name, ["what", "against", "ours", "peer", "ratio", "remarks", "machine"], rows or [["not measured on any machine yet", *[""] * 6]])
+    notes = dict.fromkeys(row["note"] for row, _ in found if row.get("note"))
+    shown = plotting.table(caption, name, ["what", "against", "ours", "peer", "ratio", "machine"], rows or [["not measured on any machine yet", *[""] * 5]])
+    return "\n\n".join([shown, *(f"*{note}.*" for note in notes)])
 
 
 def settings_table(runs: dict, name: str) -> str:
