@@ -31,12 +31,12 @@ env-test: $(STAMP)-test
 
 $(STAMP): pyproject.toml
 	@$(call venv)
-	$(BIN)/python -m pip install --quiet --editable ".[language]"
+	$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
 $(STAMP)-test: pyproject.toml
 	@$(call venv)
-	$(BIN)/python -m pip install --quiet --editable ".[test,language]"
+	$(BIN)/python -m pip install --quiet --editable ".[test]"
 	@touch $(STAMP) $@
 
 # The environment is made anew where it is missing or was made by another version of Python.

@@ -49,10 +49,7 @@ def run_cost(spec: RunSpec) -> float:
 TRAINING = ("hashing", "rules", "tasks", "model", "optim", "train", "evaluate", "specs.TaskSpec")
 """The sources of a training and its evaluation."""
 
-ACTIVE = (
-    "hashing", "rules", "tasks", "model", "optim", "evaluate", "scorers", "uncertainty", "pool", "selection", "active",
-    "select_specs.PoolSpec", "specs.TaskSpec",
-)  # fmt: skip
+ACTIVE = (*TRAINING, "scorers", "uncertainty", "pool", "selection", "active", "select_specs.PoolSpec")
 """What determines a selection of tasks."""
 
 LANGUAGE = (
@@ -75,7 +72,7 @@ KINDS = {
     "ProbeSpec": Kind(
         spec=ProbeSpec,
         runner="ditune.probe:probe_run",
-        sources=(*TRAINING, "probe", "running_specs.ProbeSpec"),
+        sources=(*TRAINING, "probe"),
         steps=run_steps,
         cost=run_cost,
         shape="ditune.train:run_shape",
