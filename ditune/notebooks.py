@@ -193,13 +193,15 @@ def fingerprint(planned: Plan) -> str:
 
 
 def sources(planned: Plan) -> list[Path]:
-    """The files of results that a notebook may read: the records of its runs, or, for a survey, all that there are."""
+    """The files of results that a notebook may read: the records of its runs, for some the measured speeds too, and for a
+    survey all that there are."""
     from . import experiments
 
     if planned.stem in experiments.SURVEYS:
         return sorted([*records.local().glob("*.json"), *records.results().rglob("*.json")])
     keys = dict.fromkeys(spec.key for spec in planned.specs + recorded_specs(planned.stem))
-    return [folder / f"{key}.json" for key in keys for folder in (records.local(), records.results())]
+    measured = sorted((records.results() / "benchmarks").glob("*.json")) if planned.stem in experiments.TIMED else []
+    return [folder / f"{key}.json" for key in keys for folder in (records.local(), records.results())] + measured
 
 
 @functools.lru_cache

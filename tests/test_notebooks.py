@@ -183,6 +183,15 @@ def test_fingerprint_changes_with_all_that_the_copy_depends_on(study_folder, mon
     assert len(set(seen)) == len(seen)
 
 
+def test_measured_speeds_count_where_they_are_shown(study_folder, monkeypatch):
+    (planned,) = notebooks.plan(["02"], "smoke")
+    speeds = records.results() / "benchmarks/machine.json"
+    records.write(speeds, "{}")
+    assert speeds not in notebooks.sources(planned)
+    monkeypatch.setattr(experiments, "TIMED", (planned.stem,))
+    assert speeds in notebooks.sources(planned)
+
+
 def test_outputs_do_not_change_the_fingerprint(study_folder):
     path = study_folder / "notebooks/02_rules.ipynb"
     (planned,) = notebooks.plan(["02"], "smoke")

@@ -12,7 +12,7 @@ from .language import code_generation, instruction_map
 from .rewriting import long_tail, no_ops, number_of_rules, occurrences, rewriting_tasks, semantic_families, thresholds
 from .selection import active_selection, prompt_uncertainty, task_map
 
-__all__ = ["SPECS", "SURVEYS", "literal", "rewriting"]
+__all__ = ["SPECS", "SURVEYS", "TIMED", "literal", "rewriting"]
 
 SPECS = {
     "01_rewriting_tasks": rewriting_tasks,
@@ -34,3 +34,6 @@ SPECS = {
 
 SURVEYS = ("17_cost",)
 """Notebooks that draw on the records of all others and on `results/benchmarks/`, and make none of their own."""
+
+TIMED = ("09_prompt_uncertainty",)
+"""Notebooks that show measurements of `results/benchmarks/` beside their own runs."""

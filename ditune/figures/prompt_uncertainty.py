@@ -47,6 +47,15 @@ def mean_of(values) -> str:
     return str(interval(defined)) if len(defined) else "–"
 
 
+def clock(seconds: float) -> str:
+    """Seconds in two digits.
+
+    >>> clock(0.0432), clock(178.6)
+    ('0.043', '180')
+    """
+    return bench.short(float(f"{seconds:.2g}"))
+
+
 # ---- the example -----------------------------------------------------------------------------------------------------
 
 
@@ -212,7 +221,7 @@ def variants_table(origin: str, specs: list[MeasureSpec], name: str) -> str:
         means = [mean_of(group[column]) for column in ("mean", *DOTS)]
         lost, seconds = (group["n_scored"].mean() - n_rows) / (n_rows * spec.k), group["seconds"].mean()
         asked = [f"{group[column].mean():,.0f}" for column in ("n_answered", "n_scored")]
-        rows.append([one, *means, f"{lost:.0%}", *asked, bench.short(round(seconds, 1))])
+        rows.append([one, *means, f"{lost:.0%}", *asked, clock(seconds)])
     header = ["measured", "mean", *(label for label, _, _ in DOTS.values()), "copies that lost a letter", "answers", "pairs scored", "seconds"]
     caption = f"Ways to measure, {origin}: n = {spec.n}, k = {spec.k}, as selected with drop rate {spec.drop_rate:g}; rank correlations with 95 % bootstrap intervals over seeds; counts and seconds are means"
     return plotting.table(caption, name, header, rows)
@@ -238,7 +247,7 @@ def cost_in_words(specs: list[MeasureSpec]) -> str:
     n_tasks, n = spec.pool.n_tasks - spec.n_initial, min(spec.n, spec.pool.n_instances)
     return (
         f"A measurement of {n_tasks:,} tasks asks for {n} greedy answers and at most {n * (spec.k + 1)} scored pairs a task, {n_tasks * n * (spec.k + 1):,} pairs in all. "
-        f"It took {bench.short(round(measured.mean, 1))} s, the training before it {bench.short(round(train.mean, 1))} s (means over seeds, on one core)."
+        f"It took {clock(measured.mean)} s, the training before it {clock(train.mean)} s (means over seeds, on one core)."
     )
 
 
