@@ -52,6 +52,9 @@ TRAINING = ("hashing", "rules", "tasks", "model", "optim", "train", "evaluate", 
 ACTIVE = (*TRAINING, "scorers", "uncertainty", "pool", "selection", "active", "select_specs.PoolSpec")
 """What determines a selection of tasks."""
 
+ENCRYPTED = (*TRAINING, "scorers", "pretrained", "language", "encrypted")
+"""What determines the tuning of a model on encrypted rewriting."""
+
 LANGUAGE = (
     *TRAINING, "scorers", "pretrained", "language", "instructions", "substitutes", "codegen", "calls", "sandbox", "jail",
     "language_specs.LanguageSpec", "tuning",
@@ -103,7 +106,7 @@ KINDS = {
     "EncryptedSpec": Kind(
         spec=EncryptedSpec,
         runner="ditune.encrypted:tuned_run",
-        sources=(*TRAINING, "scorers", "pretrained", "language", "encrypted"),
+        sources=ENCRYPTED,
         steps=operator.attrgetter("n_steps"),
         cost=operator.attrgetter("cost"),
     ),
@@ -117,7 +120,7 @@ KINDS = {
     "FromScratchSpec": Kind(
         spec=FromScratchSpec,
         runner="ditune.encrypted:from_scratch",
-        sources=(*TRAINING, "scorers", "language", "encrypted"),
+        sources=ENCRYPTED,
         steps=run_steps,
         cost=run_cost,
     ),
