@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
-from ditune import claims
+from ditune import claims, experiments, notebooks
 from ditune.claims import NOT_REPRODUCED, REPRODUCED, UNDECIDED, judge, selection
+from ditune.specs import SpecError
 
 FIRST = 0.1
 CURVE = (0.1, 0.3, 0.4, 0.5, 0.55)
@@ -127,3 +128,29 @@ def test_missing_strategies_leave_claims_open_and_are_named():
 def test_the_printed_rules_name_the_bounds_that_decide():
     text = claims.in_words(["A1", "A3", "A4", "A5", "A6"])
     assert all(str(bound) in text for bound in (selection.GAIN, selection.NEGLIGIBLE, "75%", "85%"))
+
+
+# ---- the runs --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("profile", ["workstation", "paper"])
+def test_the_map_needs_no_runs_of_its_own(profile):
+    of_loop, of_map = (set(notebooks.plan([stem], profile)[0].specs) for stem in ("10_active_selection", "11_task_map"))
+    assert of_map < of_loop and {spec.strategy for spec in of_map} == {"random", *selection.GROUPS.values()}
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"strategies": ["uncertanty"]}, "unknown SelectSpec strategy 'uncertanty'"),
+        ({"strategies": []}, "strategies = []"),
+        ({"loop": {"seed": 3}}, "loop = {'seed': 3} holds seed"),
+        ({"loop": {"n_roundz": 3}}, "n_roundz"),
+        ({"pool": {"n_tasks": 100}}, "n_initial"),
+    ],
+)
+def test_a_wrong_parameter_is_named(change, message):
+    given = {"strategies": ["random"], "first_seed": 0, "n_seeds": 1, "pool": {}, "model": {}, "train": {}, "loop": {}}
+    with pytest.raises(SpecError) as error:
+        experiments.SPECS["10_active_selection"](**given | change)
+    assert message in str(error.value) and "\n" not in str(error.value)
