@@ -140,18 +140,3 @@ def rows(tables: dict[str, list[RunSpec]]) -> list[list[str]]:
 def header(tables: dict[str, list[RunSpec]]) -> list[str]:
     """The columns of `rows`."""
     return ["setting", "paper", "label", *tables, "why"]
-
-
-def differing(tables: dict[str, list[RunSpec]]) -> list[str]:
-    """The settings in which sets of runs differ from one another, but for the numbers of rules, with their values.
-
-    >>> from .specs import TaskSpec, TrainSpec
-    >>> differing({"a": [RunSpec()], "b": [RunSpec(TaskSpec(n_rules=10), train=TrainSpec(n_steps=500))]})
-    ['steps (passes over the data): 390,625 (50.0 passes) and 500 (0.1 passes)']
-    """
-    out = []
-    for setting in SETTINGS:
-        cells = [cell(specs, setting) for specs in tables.values()]
-        if len(set(cells)) > 1 and setting.field not in ("n_rules", "n_evals"):
-            out.append(f"{setting.name}: {' and '.join(cells)}")
-    return out

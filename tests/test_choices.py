@@ -62,9 +62,3 @@ def test_two_sets_of_runs_stand_side_by_side():
     assert {len(row) for row in choices.rows(tables)} == {len(choices.header(tables))} and choices.header(tables)[3:5] == ["small", "large"]
     assert found["length of x"][:2] == ["**5**", "20"] and found["rules I"][:2] == ["1,000", "**10 to 20, 2 values**"]
     assert found["steps (passes over the data)"][:2] == ["**500 (0.1 passes)**", "390,625 (50.0 passes)"]
-
-
-def test_what_two_sets_of_runs_differ_in_is_listed_but_for_the_numbers_of_rules():
-    tables = {"small": specs(task={"x_len": 5}), "large": specs(n_rules=(10, 20))}
-    assert choices.differing(tables) == ["length of x: 5 and 20"]
-    assert choices.differing({"small": specs(), "large": specs(n_rules=(10, 20), n_test=5)}) == []
