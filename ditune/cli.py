@@ -161,7 +161,7 @@ def status() -> int:
 def bench(name, quick) -> int:
     """Measure speed side by side with other programs, on one core, and write results/benchmarks/.
 
-    Without a NAME all benchmarks run, in about ten minutes: generator, training, evaluation, uncertainty, packs,
+    Without a NAME all benchmarks run, in about 13 minutes: generator, training, evaluation, uncertainty, packs,
     generalise, gpu.
     """
     from . import bench
