@@ -45,6 +45,17 @@ def _interval(values: tuple[float, ...]) -> Interval:
     return Interval(mean, float(bounds.low), float(bounds.high), len(values))
 
 
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """The 95 % Wilson interval of a share of n independent trials; the share may be a mean over repetitions of these trials.
+
+    >>> [round(bound, 3) for bound in wilson(0.5, 10)]
+    [0.237, 0.763]
+    """
+    z2 = stats.norm.ppf(0.975) ** 2 / n
+    middle, half = share + z2 / 2, math.sqrt(z2 * (share * (1 - share) + z2 / 4))
+    return (middle - half) / (1 + z2), (middle + half) / (1 + z2)
+
+
 def crossing(n_rules, accuracy, level: float) -> float | None:
     """Where a curve first rises through the level, linear in log n_rules; None where it never or always is above.
 

@@ -4,12 +4,12 @@ Gains and mixtures are those of `claims.language`, which has the form of a table
 """
 
 import numpy as np
-from scipy.stats import binomtest
 
 from .. import plotting
 from ..claims.language import arms, at_total, common_total, crossed, gain, gains, named, problems, sets_of
 from ..claims.ledger import sentence
 from ..instructions import described
+from ..intervals import wilson
 from ..plotting import made_by, sign, table
 
 DEEPSEEK = {0: (62.2, 56.7, 75.7, 62.4, 64.2), 5: (67.1, 59.8, 75.7, 62.2, 66.2), 10: (68.3, 61.6, 75.4, 63.2, 67.1), 15: (64.6, 60.4, 76.4, 63.4, 66.2), 20: (65.2, 58.5, 76.7, 63.7, 66.0), 25: (64.6, 57.9, 73.9, 61.4, 64.5)}
@@ -107,13 +107,16 @@ def results_table(frame, caption: str, name: str) -> str:
 
 
 def passed(rows) -> str:
-    """pass@1 of greedy answers over all benchmarks and seeds with its 95 % Wilson interval, or why there is none."""
+    """pass@1 of greedy answers over all benchmarks and seeds, or why there is none. The 95 % Wilson interval counts each problem
+    once, however many seeds answered it: their answers to one problem are not independent."""
     if "passed" not in rows or not rows["passed"].notna().any():
         why = rows["not_tested"].dropna() if "not_tested" in rows else ()
         return f"not tested: {why.iloc[0]}" if len(why) else "not generated"
-    each = [one for value in rows["passed"].dropna() for one in value]
-    interval = binomtest(sum(each), len(each)).proportion_ci(method="wilson")
-    return f"{sum(each)} of {len(each)}: {sum(each) / len(each):.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+    answered = rows.dropna(subset=["passed"])
+    each = [one for value in answered["passed"] for one in value]
+    n_problems = sum(map(len, answered.drop_duplicates("eval")["passed"]))
+    low, high = wilson(sum(each) / len(each), n_problems)
+    return f"{sum(each)} of {len(each)}: {sum(each) / len(each):.2f} [{low:.2f}, {high:.2f}]"
 
 
 def data_table(tables: dict, caption: str, name: str) -> str:
