@@ -51,7 +51,7 @@ def wilson(share: float, n: int) -> tuple[float, float]:
     >>> [round(bound, 3) for bound in wilson(0.5, 10)]
     [0.237, 0.763]
     """
-    z2 = stats.norm.ppf(0.975) ** 2 / n
+    z2 = float(stats.norm.ppf(0.975)) ** 2 / n
     middle, half = share + z2 / 2, math.sqrt(z2 * (share * (1 - share) + z2 / 4))
     return (middle - half) / (1 + z2), (middle + half) / (1 + z2)
 
