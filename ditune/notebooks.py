@@ -253,6 +253,7 @@ def execute(planned: Plan, profile: str) -> str:
                 cwd=folder(),
                 progress_bar=False,
                 kernel_manager_class=kernel_manager(sockets),
+                extra_arguments=["--log-level=50"],  # what a cell raises is reported here; that an idle kernel was told to end is no error
                 record_timing=False,
             )
         except papermill.PapermillExecutionError as error:
