@@ -84,8 +84,15 @@ def test_d8_needs_failure_with_few_help_of_more_and_harm_of_a_wider_range(few, m
 
 def test_d8_does_not_blame_a_range_that_leaves_nothing_to_lose():
     narrow = varied(0.0, 0.1, 0.1)
-    assert judge("D8", narrow).verdict == UNDECIDED and "0.10 [0.10, 0.10]" not in judge("D8", narrow).finding.outcome
+    assert judge("D8", narrow).verdict == UNDECIDED
     assert judge("D8", varied(0.0, 0.3, 0.3)).verdict == NOT_REPRODUCED
+
+
+def test_d8_does_not_count_a_range_whose_words_training_can_exhaust():
+    for few, many, wide in ((0.1, 0.5, 0.3), (0.1, 0.5, 0.5)):
+        short = varied(few, many, wide).assign(x_len=9)  # k = 5 leaves two free letters
+        assert judge("D8", short).verdict == UNDECIDED and judge("D8", short.assign(x_len=11)).verdict != UNDECIDED
+    assert judge("D8", varied(0.1, 0.1, 0.0).assign(x_len=9)).verdict == NOT_REPRODUCED  # more rules are no help all the same
 
 
 def test_d8_needs_two_numbers_of_rules_and_two_ranges():
@@ -104,6 +111,13 @@ def test_d8_needs_two_numbers_of_rules_and_two_ranges():
 )
 def test_d16_needs_more_families_to_help_on_unrestricted_rules(uniform, expected):
     assert judge("D16", mixes(*((0.1, value) for value in uniform))).verdict == expected
+
+
+def test_d16_does_not_count_the_gain_over_a_family_that_was_not_learnt():
+    runs = mixes((0.1, 0.1), (0.1, 0.3), (0.1, 0.6))
+    weak = runs["families"] == "repeated"
+    runs.loc[weak & runs["eval"].isin(["seen", "unseen"]), "exact_match"] = 0.3
+    assert judge("D16", runs).verdict == UNDECIDED
 
 
 @pytest.mark.parametrize("seeds, expected", [(2, UNDECIDED), (3, REPRODUCED)])

@@ -94,6 +94,13 @@ def test_the_rule_decides_as_it_is_written():
     assert str(BY_NAME["AdamW"].place) == "> 10,000" and BY_NAME["AdamW"].ratio.interval is None
 
 
+def test_a_grid_alone_makes_no_ratio():
+    base = BY_NAME[UNCHANGED]
+    sparse = base.frame[base.frame["n_rules"] != 1000]
+    assert thresholds.bounds(sparse).interval != base.place.interval
+    assert set(thresholds.ratio_to(base, sparse).by_seed.values()) == {(1, 1)}
+
+
 def test_fewer_than_three_seeds_decide_nothing():
     two = PARAMETERS | {"n_seeds": 2}
     assert {c.moved for c in conditions(runs(n_seeds=2), two)} == {"open", "not comparable"}

@@ -11,6 +11,8 @@ UNRESTRICTED = ("uniform",)
 SCALE = Scale(SEEDS, (("x_len", 9),))
 """With 9 letters, k = 3 or 4 leaves three free ones: a family then has 17,576 words, more than there are rules. With fewer, training
 can exhaust the words, which the paper's 60 letters rule out. (Raised after runs with 6 letters, which violate D7 and D8.)"""
+FREE = 3
+"""A range of k counts, for or against D8, where the words of its largest k have so many free letters, for the same reason."""
 METRIC = "exact match on unseen rules, mean over seeds with its 95 % bootstrap interval; changes are taken seed by seed"
 
 
@@ -135,7 +137,7 @@ def varied(frame) -> tuple[list, list]:
         f"below {REACHED}), the change from it to the largest number is an increase (lower bound above {NEGLIGIBLE}), and the change from the narrowest to the widest range of training k a "
         f"decrease (upper bound below -{NEGLIGIBLE}). Fails where they are reached (lower bound above {REACHED}) with the smallest number; where the largest number is no help (upper bound below "
         f"{NEGLIGIBLE}); or where the widest range is no harm (lower bound above -{NEGLIGIBLE}) although the narrowest leaves something to lose (lower bound of the accuracy above {LOW}). "
-        f"Low accuracy counts only in models that are {TRAINED}. Fewer than {SEEDS} seeds decide nothing."
+        f"The widest range counts only where words of its largest k have at least {FREE} free letters. Low accuracy counts only in models that are {TRAINED}. Fewer than {SEEDS} seeds decide nothing."
     ),
     smallest_scale=SCALE,
 )
@@ -147,11 +149,13 @@ def d8(frame) -> Finding:
     more, wider, at_few = change(few, many, "lower k"), change(narrow, wide, "lower k"), reach(few)
     text = f"Accuracy on lower k with {fewest:,} rules: {accuracy(few, 'lower k')}; change from {fewest:,} to {most:,} rules: {more}; "
     text += f"change from training k {narrowest[0]} to {narrowest[1]} to training k {widest[0]} to {widest[1]}: {wider}."
+    free = -(-ends(wide["x_len"].iloc[0])[0] // widest[1])
+    text += f" Words of k = {widest[1]} have {free} free letters{'' if free >= FREE else ': too few for the range to count'}."
     useless = below(more, NEGLIGIBLE) and trained(many)
-    harmless = above(wider, -NEGLIGIBLE) and trained(wide) and above(accuracy(narrow, "lower k"), LOW)
+    harmless = free >= FREE and above(wider, -NEGLIGIBLE) and trained(wide) and above(accuracy(narrow, "lower k"), LOW)
     if at_few == "yes" or useless or harmless:
         return Finding("fails", text)
-    holds = at_few == "no" and above(more, NEGLIGIBLE) and below(wider, -NEGLIGIBLE) and trained(wide)
+    holds = at_few == "no" and above(more, NEGLIGIBLE) and free >= FREE and below(wider, -NEGLIGIBLE) and trained(wide)
     return Finding("holds" if holds else "open", text)
 
 
@@ -179,4 +183,4 @@ def d16(frame) -> Finding:
     harm = any(below(step, -NEGLIGIBLE) and trained(found[b]) for (_, b), step in steps.items())
     if harm or all(below(step, NEGLIGIBLE) and trained(found[b]) for (_, b), step in ascents.items()):
         return Finding("fails", text)
-    return Finding("holds" if all(above(step, NEGLIGIBLE) for step in ascents.values()) else "open", text)
+    return Finding("holds" if all(above(step, NEGLIGIBLE) and trained(found[a]) for (a, _), step in ascents.items()) else "open", text)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..intervals import Interval, differences, interval, threshold
 from .ledger import LEARNT, LOW, Finding, Scale, claim, sentence
-from .paired import SEEDS, above, below
+from .paired import NEGLIGIBLE, SEEDS, above, below
 
 PAPER_TABLE = {
     (1,): {2000: 0.71, 1000: 0.41, 500: 0.0, 200: 0.0},
@@ -65,9 +65,9 @@ def of(frame, kind, evaluation: str = "unseen", column: str = "exact_match") -> 
     ),
     rule=(
         f"Better: at every number of rules at which the mix works at all (lower bound above {LOW}), of which there is one at least, the lower bound of its difference to each single number is above "
-        f"0. Few rules: at most {FEW} times the number at which training on one occurrence, tested on one occurrence, passes 0.5 (the lower bound of this threshold; the paper's 200 are half of "
+        f"{NEGLIGIBLE}, and training on that number has learnt its seen rules (lower bound at least {LEARNT}). Few rules: at most {FEW} times the number at which training on one occurrence, tested on one occurrence, passes 0.5 (the lower bound of this threshold; the paper's 200 are half of "
         f"its about 400); there, all kinds of training have learnt their seen rules (lower bound at least {LEARNT}) and have an upper bound of at most {LOW} on unseen ones. Holds where both "
-        f"are so and such a number of rules was tried. Fails where, at any number of rules, the upper bound of the difference to a single number is below 0, the mix having learnt its seen "
+        f"are so and such a number of rules was tried. Fails where, at any number of rules, the upper bound of the difference to a single number is below -{NEGLIGIBLE}, the mix having learnt its seen "
         f"rules; or where, at few rules in this sense, any kind of training has a lower bound above {LOW}. Fewer than {SEEDS} seeds in common decide nothing."
     ),
     smallest_scale=Scale(SEEDS),
@@ -87,12 +87,15 @@ def d9(frame) -> Finding:
 def compared(frame, mix, single) -> tuple[str, str]:
     """Whether a mix is better than a single number of occurrences, and their differences in words."""
     change = differences(frame[frame["kind"] == single], frame[frame["kind"] == mix])
-    reached, own = of(frame, mix), of(frame, mix, "seen", "met")
+    reached, own, theirs = of(frame, mix), of(frame, mix, "seen", "met"), of(frame, single, "seen", "met")
     works = [n for n in reached if reached[n].low > LOW]
-    worse = [n for n in change if below(change[n], 0) and n in own and own[n].low >= LEARNT]
-    better = works and all(n in change and above(change[n], 0) for n in works)
+    worse = [n for n in change if below(change[n], -NEGLIGIBLE) and n in own and own[n].low >= LEARNT]
+    learnt = [n for n in works if n in theirs and theirs[n].low >= LEARNT]
+    better = works and all(n in change and above(change[n], NEGLIGIBLE) for n in works) and learnt == works
     numbers = ", ".join(f"{found} at {n:,}" for n, found in change.items()) or "not known"
     text = f"{words(mix)} less {words(single)}, by number of rules: {numbers}" + ("" if works else ", where the mix does not work")
+    text += f"; against the statement: worse at {', '.join(f'{n:,}' for n in worse)}" if worse else ""
+    text += f" ({words(single)} alone has not learnt its own rules in all of them)" if learnt != works else ""
     return "fails" if worse else "holds" if better else "open", text
 
 
@@ -114,4 +117,5 @@ def d9_few(frame, kinds) -> tuple[str, str]:
         return "open", "with few rules there are not enough seeds"
     kind, n = max(reached, key=lambda cell: reached[cell].mean)
     unlearnt = "" if learnt else ", where not all kinds have learnt their seen rules"
-    return outcome, f"with few rules ({', '.join(f'{n:,}' for n in few)}) the highest is {reached[kind, n]}, by {words(kind)} at {n:,}{unlearnt}"
+    against = ", against the statement that nothing works there" if outcome == "fails" else ""
+    return outcome, f"with few rules ({', '.join(f'{n:,}' for n in few)}) the highest is {reached[kind, n]}, by {words(kind)} at {n:,}{unlearnt}{against}"

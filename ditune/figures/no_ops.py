@@ -5,12 +5,14 @@ each step, as the largest share of no-ops leaves.
 """
 
 from .. import records
+from ..claims.ledger import LEARNT
 from ..claims.no_ops import with_inputs
 from ..claims.number_of_rules import PLACE
 from ..claims.paired import accuracy
 from ..intervals import bounds, differences, interval
 from ..plotting import made_by, table
 from .shared import grouped_panels, split, title
+from .thresholds import unlearnt
 
 ABOUT_400 = (*PLACE, "paper: about 400,\nwhatever the share")
 """The paper's threshold, as a range of the numbers of rules: its own words place it at 300 and at 500."""
@@ -60,11 +62,16 @@ def conditions(frame, control) -> dict:
 # ---- figures ---------------------------------------------------------------------------------------------------------
 
 
+def in_order(frames) -> list[str]:
+    """The labels of all shares, ascending."""
+    return [in_words(share) for share in sorted({share for frame in frames for share in frame["no_op_share"]})]
+
+
 def accuracy_by_share(tables: dict):
     """Accuracy on inputs of unseen rules that hold x, a curve for each share: one panel a table, {"profile laptop": table}."""
     panels = {title(frame, name): by_share(frame) for name, frame in tables.items()}
     origins = [made_by(frame, name) for name, frame in tables.items()]
-    return grouped_panels(panels, origins, ordered=True, band=ABOUT_400)
+    return grouped_panels(panels, origins, order=in_order(tables.values()), band=ABOUT_400)
 
 
 def kinds_of_answers(frame, origin: str):
@@ -77,7 +84,7 @@ def kinds_of_answers(frame, origin: str):
         "Mean of no-ops and inputs that hold x: right": {label: rows.assign(shown=rows["mean"]) for label, rows in tested.items()},
         "Inputs that hold x: copied, which is wrong": {label: rows.assign(shown=rows["copied"]) for label, rows in shares.items()},
     }
-    return grouped_panels(panels, [made_by(frame, origin)], y="shown", ylabel="share", ordered=True)
+    return grouped_panels(panels, [made_by(frame, origin)], y="shown", ylabel="share", order=in_order([frame]))
 
 
 def with_control(tables: dict):
@@ -115,14 +122,15 @@ def threshold_table(frame, control, caption: str, name: str) -> str:
 
 
 def control_table(found: dict, caption: str, name: str) -> str:
-    """Accuracies of the conditions on unseen rules by number of rules, and the last less each of the others."""
+    """Accuracies of the conditions on unseen rules by number of rules, the last less each of the others, and what they reach on seen rules."""
     *others, last = found
     changes = {label: differences(found[label], found[last]) for label in others}
     rows = []
     for n in sorted(set(found[last]["n_rules"])):
         reached = [accuracy(found[label][found[label]["n_rules"] == n], "unseen") for label in (*others, last)]
-        rows.append([f"{n:,}", *reached, *(changes[label].get(n, "–") for label in others)])
-    return table(caption, name, ["rules I", *others, last, *(f"last less: {label}" for label in others)], rows)
+        seen = " / ".join(f"{accuracy(found[label][found[label]['n_rules'] == n], 'seen').mean:.2f}" for label in (*others, last))
+        rows.append([f"{n:,}", *reached, *(changes[label].get(n, "–") for label in others), seen])
+    return table(caption, name, ["rules I", *others, last, *(f"last less: {label}" for label in others), "seen rules, in the same order"], rows)
 
 
 # ---- words -----------------------------------------------------------------------------------------------------------
@@ -142,6 +150,12 @@ def few_in_words(frame) -> str:
     )
 
 
+def untrained(found: dict) -> str:
+    """Which conditions have not learnt their own rules just below their threshold, so that it may move with more training."""
+    named = [label for label, rows in found.items() if unlearnt(rows)]
+    return f" Below the threshold the seen rules are not learnt (below {LEARNT}) with {', '.join(named)}: there it may be a matter of more training." if named else ""
+
+
 def control_in_words(found: dict) -> str:
     """What the control says of the threshold."""
     if len(found) < 3:
@@ -151,5 +165,5 @@ def control_in_words(found: dict) -> str:
     where = "; ".join(f"{label}: {place}" for label, place in places.items())
     return (
         f"The accuracy on inputs of unseen rules that hold x passes one half at these numbers of rules: {where}. The ratio of the last to the first is {most.over(none) or 'not known'}; to the "
-        f"second, which has as many examples that hold x, it is {most.over(fewer) or 'not known'}."
+        f"second, which has as many examples that hold x, it is {most.over(fewer) or 'not known'}.{untrained(found)}"
     )

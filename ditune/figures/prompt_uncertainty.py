@@ -135,14 +135,15 @@ def training_in_words(specs: list[MeasureSpec]) -> str:
 def sizes_figure(runs: dict, frames: dict):
     """Two panels for each set of runs, against k, a line for each n: agreement with the largest measurement, and between two
     measurements that share no instance and no copy."""
-    panels = {}
+    panels, sizes = {}, []
     for origin, specs in runs.items():
         table = select_tables.sizes(specs)
+        sizes = sorted({*sizes, *table["n"]})
         for column, words in (("rank", "with the largest measurement"), ("again", "of two separate measurements")):
             rows = table.assign(value=table[column]).dropna(subset="value")
             if len(rows):
                 panels[f"{sentence([origin])}: agreement\n{words}"] = {f"n = {n}": of_n for n, of_n in rows.groupby("n")}
-    figure = grouped_panels(panels, origins(frames), x="k", y="value", xlabel="perturbed prompts k (logarithmic)", ylabel="rank correlation", ordered=True)
+    figure = grouped_panels(panels, origins(frames), x="k", y="value", xlabel="perturbed prompts k (logarithmic)", ylabel="rank correlation", order=[f"n = {n}" for n in sizes])
     for ax in figure.axes:
         correlations(ax)
         ax.set_ylim(min(0, ax.dataLim.y0) - 0.04, 1.04)

@@ -38,15 +38,15 @@ def group_styles(labels, ordered: bool = False) -> dict[str, dict]:
     return {label: {"color": color, "marker": MARKERS[i % len(MARKERS)], "linestyle": "-"} for i, (label, color) in enumerate(zip(labels, colors))}
 
 
-def grouped_panels(panels: dict, origins: list[str], x="n_rules", y="exact_match", xlabel=RULES, ylabel="exact match (share)", ordered=False, paper=None, band=None, scale="log"):
+def grouped_panels(panels: dict, origins: list[str], x="n_rules", y="exact_match", xlabel=RULES, ylabel="exact match (share)", order=(), paper=None, band=None, scale="log"):
     """Panels one above the other on the same axis, {title: {label: rows}}: open marks are seeds, lines join their means,
     bars are the intervals of the means.
 
-    origins: the lines under the figure (`plotting.made_by`); x, y: columns; ordered: the groups have an order; paper: curves to
+    origins: the lines under the figure (`plotting.made_by`); x, y: columns; order: the labels of groups that have one; paper: curves to
     compare with in each panel, {label: {x: y}}; band: (from, to, label), a range of x to be marked; scale: that of x,
     "log" or "linear".
     """
-    styles = group_styles([label for groups in panels.values() for label in groups], ordered)
+    styles = group_styles(order or [label for groups in panels.values() for label in groups], bool(order))
     figure, axes = plt.subplots(len(panels), 1, figsize=(plotting.WIDTH, (plotting.PANEL - 0.3) * len(panels) + 1.2), sharex=True, squeeze=False)
     for ax, (heading, groups) in zip(axes[:, 0], panels.items()):
         if band:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 from pandas import DataFrame
 
 from .. import plotting
@@ -31,9 +31,10 @@ PART_OF_KIND = {"model": "model", "task": "task", "train": "training"}
 
 RULE = (
     f"A change *moves the threshold* where, over at least {FEWEST_SEEDS} seeds that both have, the 95 % bootstrap interval of the ratio to the threshold without "
-    "the change does not hold 1; where a threshold lies outside the numbers of rules tried, where the bounds of every seed's ratio lie on the same side of 1. "
+    "the change does not hold 1, both being interpolated between the numbers of rules that were tried with the change and without; where a threshold lies outside the numbers of rules tried, where the bounds of every seed's ratio lie on the same side of 1. "
     f"The thresholds of a condition are *not comparable* where, in any seed, the accuracy on seen rules is below {LEARNT} at the last number of rules before its "
-    f"threshold: that model fails on unseen rules, and has not learnt its own either. In all other cases nothing is decided."
+    f"threshold: that model fails on unseen rules, and has not learnt its own either. In all other cases nothing is decided. The bootstrap interval of three seeds is their range: "
+    "where a change does nothing, all three still lie on one side of 1 in one case of four."
 )
 
 EXPECTED = {"position": "lower", "z_len": "higher", "alphabet_size": "higher", "n_examples": "the same"}
@@ -55,7 +56,8 @@ class Condition:
     frame: DataFrame
     place: Bounds
     ratio: Bounds | None
-    """To the threshold without a change, over the seeds in which that is comparable; None where there is none."""
+    """To the threshold without a change, over the seeds in which that is comparable, both from the numbers of rules tried in
+    both: a wider grid places a threshold elsewhere. None where there is none."""
     unlearnt: list[int]
     """The seeds whose seen rules are not learnt just below the threshold."""
 
@@ -86,15 +88,18 @@ def conditions(frame, parameters: dict) -> list[Condition]:
         rows = frame[frame["key"].isin(keys) & frame["eval"].isin(["unseen", "seen"])] if len(frame) else frame
         if len(rows):
             change = variants.get(name, {})
-            place = bounds(rows, LEVEL)
-            base = comparable(out[0]) if out and out[0].name == UNCHANGED else None
-            out.append(Condition(name, kind_of(change), expected(specs[0], runs[UNCHANGED][0]), rows, place, place.over(base) if base else None, unlearnt(rows)))
+            ratio = ratio_to(out[0], rows) if out and out[0].name == UNCHANGED else None
+            out.append(Condition(name, kind_of(change), expected(specs[0], runs[UNCHANGED][0]), rows, bounds(rows, LEVEL), ratio, unlearnt(rows)))
     return sorted(out, key=lambda condition: KINDS.index(condition.kind))
 
 
-def comparable(base: Condition) -> Bounds:
-    """The thresholds of the seeds that have learnt their own rules."""
-    return Bounds({seed: place for seed, place in base.place.by_seed.items() if seed not in base.unlearnt})
+def ratio_to(base: Condition, rows) -> Bounds | None:
+    """The threshold in a table to that without a change: both from the numbers of rules of both, in seeds that have learnt
+    their own rules without the change."""
+    theirs = base.frame[~base.frame["seed"].isin(base.unlearnt)]
+    common = set(rows["n_rules"]) & set(theirs["n_rules"])
+    ours, theirs = (bounds(one[one["n_rules"].isin(common)], LEVEL) for one in (rows, theirs))
+    return ours.over(theirs)
 
 
 def kind_of(change: dict) -> str:
@@ -163,9 +168,8 @@ def constant_in_words(found: list[Condition]) -> str:
     comparable_changes = [c for c in found[1:] if not c.unlearnt and c.ratio]
     if not judged:
         return f"Of {len(found) - 1} change{'s' * (len(found) > 2)} none is shown to move it; where there are fewer than {FEWEST_SEEDS} seeds, none can be."
-    ends = sorted(judged, key=lambda c: sum(np.log(np.clip(c.ratio.mean, 1e-6, 1e6))))
-    extremes = " and ".join(dict.fromkeys(f"{c.name} ({factor(c)})" for c in (ends[0], ends[-1])))
-    return f"Of the {len(comparable_changes)} changes that can be compared, {len(judged)} move it; the furthest, {extremes}."
+    furthest = max(judged, key=lambda c: abs(sum(np.log(np.clip(c.ratio.mean, 1e-6, 1e6)))))
+    return f"Of the {len(comparable_changes)} changes that can be compared, {len(judged)} move it, the furthest {furthest.name} ({factor(furthest)})."
 
 
 def factor(condition: Condition) -> str:
@@ -208,6 +212,7 @@ def dots(tables: dict, frames: dict):
             tick.set_color(KIND_COLORS[condition.kind])
         ax.margins(x=0.15)  # room for arrows
         ax.xaxis.set_major_formatter(FuncFormatter(number))
+        ax.xaxis.set_minor_formatter(NullFormatter())
         ax.set_title(sentence([name]))
     axes[-1, 0].set_xlabel("threshold: number of training rules (logarithmic)")
     handles = [plt.Line2D([], [], linestyle="", marker="s", color=KIND_COLORS[kind], label=kind) for kind in KINDS if any(c.kind == kind for found in tables.values() for c in found)]
