@@ -210,3 +210,8 @@ def test_the_origin_of_probes_does_not_count_the_other_runs():
     frame = FRAME.copy()
     frame.attrs["runs"] = 1000
     assert "recorded" not in plotting.made_by(probes.of_probes(frame), "profile laptop") and probes.of_probes(pd.DataFrame()).empty
+
+
+def test_expectations_are_counted_by_what_was_measured():
+    text = thresholds.expectations_in_words(FOUND)
+    assert text == "Of 3 expected changes 1 came out as expected, 1 otherwise, 1 was not contradicted, and of 0 nothing is decided."

@@ -194,6 +194,13 @@ def runs_table(outs, caption: str, name: str) -> str:
     return table(caption, name, header, rows)
 
 
+def ambiguous(outs, harness: str, value: str) -> Interval | str:
+    """Accuracy on the states where more than one place or rule applies ("yes"), or only one ("no"); a dash where there are none."""
+    states = of(outs, harness, "ambiguous")
+    found = states[states["value"] == value]["exact_match"]
+    return interval(found) if len(found) else "–"
+
+
 def answers_table(outs, frame, caption: str, name: str) -> str:
     """By model: single answers on the test's inputs and on the states of the exact runs, where a rule applies and where none does."""
     rows = []
@@ -201,10 +208,9 @@ def answers_table(outs, frame, caption: str, name: str) -> str:
         runs = frame[frame["key"].isin(group["key"])]
         seen, *test = (interval(runs[runs["eval"] == e]["exact_match"]) for e in ("seen", "unseen", "no_ops"))
         harness = "prompted" if "prompted" in set(group["harness"]) else "in_order"
-        states, unclear = (of(group, harness, part) for part in ("answers", "ambiguous"))
+        states = of(group, harness, "answers")
         on = [interval(states[states["value"] == value]["exact_match"]) for value in ("applies", "refuses")]
-        twice = unclear[unclear["value"] == "yes"]["exact_match"]
-        rows.append([model, seen, test[0], on[0], interval(twice) if len(twice) else "–", test[1], on[1]])
+        rows.append([model, seen, test[0], on[0], ambiguous(group, harness, "yes"), test[1], on[1]])
     header = ["trained on", "seen rules apply: test", "an unseen rule applies: test", "states of runs", "of these, more than one place or rule", "no rule applies: test", "states of runs"]
     return table(caption, name, header, rows)
 
@@ -315,11 +321,13 @@ def choosing_in_words(outs, frame, careful: str, chooser: str, n_rules: int) -> 
     tried, listed = (by_model(by_steps(outs, harness, "steps", n_rules))[model] for harness, model in (("in_order", careful), ("prompted", chooser)))
     means = [interval(rows.groupby("seed")["exact_match"].mean()) for rows in (tried, listed)]
     seen = [interval(frame[frame["key"].isin(rows["key"]) & (frame["eval"] == "seen")]["exact_match"]) for rows in (tried, listed)]
+    unclear, clear = (ambiguous(outs[outs["model"] == chooser], "prompted", value) for value in ("yes", "no"))
     learnt = "both have learnt" if min(s.low if s.n > 1 else s.mean for s in seen) >= LEARNT else "not both have learnt"
     return (
         f"**Who chooses.** Of the same algorithms of {n_rules} rules, {means[0]} end right where a model reads one rule at a time ({careful}), and {means[1]} where another reads all of them and chooses ({chooser}); "
         f"the second does {compared(paired(tried, listed), 'better', 'worse', 'as well')}. With {seen[0]} and {seen[1]} right answers on seen rules that apply, {learnt} what they were trained on, at a bound of {LEARNT}; "
-        f"{'they differ in their training all the same' if learnt[0] == 'b' else 'this compares trainings and not ways of asking'}."
+        f"{'they differ in their training all the same' if learnt[0] == 'b' else 'this compares trainings and not ways of asking'}. Where more than one place or rule applies, the second is right in {unclear} of the states, "
+        f"and in {clear} of the others."
     )
 
 
@@ -345,7 +353,9 @@ def lengths_in_words(rows) -> str:
 
 
 def which_in_words(frame) -> str:
-    """Accuracy on unseen rules by the occurrence that is replaced."""
-    rows = frame[frame["eval"] == "unseen"]
-    said = [f"{which if isinstance(which, str) else f'number {which}'} {interval(rows[rows['replace_which'] == which]['exact_match'])}" for which in dict.fromkeys(rows["replace_which"])]
+    """Accuracy on unseen rules by the occurrence that is replaced, beside that on seen ones."""
+    said = []
+    for which, rows in split(frame.assign(replace_which=frame["replace_which"].astype(str)), "replace_which").items():
+        unseen, seen = (interval(rows[rows["eval"] == e]["exact_match"]) for e in ("unseen", "seen"))
+        said.append(f"{f'number {which}' if which.isdigit() else which} {unseen} (seen rules {seen})")
     return f"**Which occurrence.** On unseen rules, where x occurs more than once in part of the inputs: {', '.join(said)}."

@@ -329,6 +329,11 @@ def same_words(frame) -> str:
         return "There are no two training sets of different mixes and about equally many different words in these runs."
     n_words = {mix: rows["different_words"].mean() for mix, rows in singles.items()}
     mix, (n, rows) = min(((m, cell) for m in singles for cell in by_rules), key=lambda pair: abs(np.log(pair[1][1]["different_words"].mean() / n_words[pair[0]])))
+    if n == common(frame)[1] and n_words[mix] > 0.9 * rows["different_words"].mean():
+        return (
+            f"Here there is no need of it: {mix[0]} alone has {n_words[mix]:,.0f} different words, and the largest mix with as many rules has {rows['different_words'].mean():,.0f}, so that words are no rival "
+            "to families in the comparison above."
+        )
     sizes = f"{mix[0]} alone has {n_words[mix]:,.0f} different words, the largest mix with {n:,} rules has {rows['different_words'].mean():,.0f}"
     found = [f"{shown(change(singles[mix], rows, e))} on {SETS[e][0]}" for e in ("lower k", "uniform") if len(by_seed(rows, e))]
     return sentence([f"{sizes}; from the first to the second the accuracy changes by {' and by '.join(found)}."])

@@ -187,6 +187,14 @@ def agreement(condition: Condition) -> str:
     return "not contradicted" if condition.expected == "the same" and condition.moved == "open" and enough else "not decided"
 
 
+def expectations_in_words(found: list[Condition]) -> str:
+    """How many of the explanation's expectations were met, in a sentence."""
+    said = [agreement(c) for c in found if c.expected]
+    if not said:
+        return "It says nothing of these changes."
+    return f"Of {len(said)} expected changes {said.count('yes')} came out as expected, {said.count('no')} otherwise, {said.count('not contradicted')} {'was' if said.count('not contradicted') == 1 else 'were'} not contradicted, and of {said.count('not decided')} nothing is decided."
+
+
 # ---- figures ---------------------------------------------------------------------------------------------------------
 
 COLORS = (plotting.BLACK, plotting.BLUE, plotting.GREEN, plotting.PURPLE, plotting.VERMILION)
