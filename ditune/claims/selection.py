@@ -98,7 +98,7 @@ def shown(gains: dict) -> str:
     metric=METRIC,
     rule=(
         "Looks at the gain of prompt uncertainty over each of the three other selections. Holds where the gain averaged over all rounds has a lower bound above 0 for each of them, and after no single round an "
-        f"upper bound below 0. Fails where the averaged gain over one of them has an upper bound below {GAIN}, or the gain after some round one below 0. {TAUGHT}"
+        f"upper bound below -{GAIN}. Fails where the averaged gain over one of them has an upper bound below {GAIN}, or the gain after some round one below -{GAIN}. {TAUGHT}"
     ),
     smallest_scale=Scale(SEEDS),
 )
@@ -107,7 +107,7 @@ def a1(frame) -> Finding:
         return Finding("open", f"There are no runs of {', '.join(missing)}.")
     gains = {name: gain(frame, name) for name in BASELINES}
     rounds = range(1, last_round(frame) + 1)
-    worse = [f"{name} after round {number}" for name in BASELINES for number in rounds if below(gain(frame, name, rounds=[number]), 0)]
+    worse = [f"{name} after round {number}" for name in BASELINES for number in rounds if below(gain(frame, name, rounds=[number]), -GAIN)]
     text = sentence([f"gain of prompt uncertainty, averaged over {len(rounds)} rounds, {shown(gains)}", *(f"worse than {one}" for one in worse)]) + "."
     if taught(frame) and (worse or any(below(found, GAIN) for found in gains.values())):
         return Finding("fails", text)
