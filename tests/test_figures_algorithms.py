@@ -29,6 +29,7 @@ def made_up(spec) -> dict:
             slices = {"steps": steps, "predicted": {t: [value - 0.04, n] for t, (value, n) in steps.items()}}
             slices |= {"answers": {"applies": [share_of(spec, harness), 30], "refuses": [0.4, 30]}, "ambiguous": {"no": [0.9, 30]}}
             slices |= {"broke": {"copied": [0.25, 4 + 4 * spec.seed], "wrong letters": [0.75, 4 + 4 * spec.seed]}}
+            slices |= {"place": {"1": [0.9, 20], "2": [0.7, 10]}}
             metrics[f"{harness}/{n_rules}"] = {"exact_match": 0.5, "followed": 0.5, "n": 20, "slices": slices}
     return {"metrics": metrics, "curve": [], "device": "cpu", "wall_s": 1.0}
 

@@ -332,14 +332,18 @@ def choosing_in_words(outs, frame, careful: str, chooser: str, n_rules: int) -> 
 
 
 def breaks_in_words(outs, model: str) -> str:
-    """The most frequent kind of the first wrong answer."""
+    """The most frequent kind of the first wrong answer, and whether later steps are harder than early ones."""
     said = []
     for harness in ("oracle", "in_order"):
         rows = by_model(of(outs, harness, "broke")).get(model)
         if rows is not None:
             kind, share = max(first_errors(rows).items(), key=lambda item: item[1])
             said.append(f"“{kind}” where {'the rule is chosen exactly' if harness == 'oracle' else 'rules are tried in order'} ({share:.0%})")
-    return f"**Where runs break** ({model}). The most frequent first error is {', and '.join(said)}." if said else f"**Where runs break** ({model}). No run has a wrong answer."
+    along = by_model(by_steps(outs, "oracle", "place"))[model]
+    first, last = along["steps"].min(), along["steps"].max()
+    later = f" Of the answers where a rule applies, {interval(at(along, first))} are right at step {first} and {interval(at(along, last))} at step {last}."
+    found = f"The most frequent first error is {', and '.join(said)}." if said else "No run has a wrong answer."
+    return f"**Where runs break** ({model}). {found}{later}"
 
 
 def lengths_in_words(rows) -> str:
