@@ -109,6 +109,7 @@ def test_sentences_follow_the_numbers(outs):
     assert "trying in order does worse (-0.30 [-0.30, -0.30])" in said and "the second does better (0.10 [0.10, 0.10])" in said
     assert "With 0.50 [0.50, 0.50] and 0.50 [0.50, 0.50] right answers on seen rules" in said and "compares trainings and not ways of asking" in said
     assert "“wrong letters” where the rule is chosen exactly (75%)" in said
+    assert "0.90 [0.90, 0.90] are right at step 1 and 0.70 [0.70, 0.70] at step 2" in said
     assert chapter.compared(interval([-0.1, 0.1]), "more", "less", "even") == "even (0.00 [-0.10, 0.10])"
 
 
