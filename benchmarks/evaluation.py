@@ -62,9 +62,10 @@ def compare(name: str, run: RunSpec, n_steps: int, peer_batches: dict[int, int],
     for batch, n in peer_batches.items():
         if not torch.equal(verdicts["ours"][:n], verdicts[batch]):
             raise RuntimeError(f"{name}: the verdicts of generate in batches of {batch} differ from ours")
-    note = f"identical verdicts on {n_rows} rows, {verdicts['ours'].float().mean():.2f} of them right; ours in one batch"
+    right = {n: verdicts["ours"][:n].float().mean() for n in peer_batches.values()}
+    notes = {batch: f"identical verdicts on {n} rows, {right[n]:.2f} of them right; ours in one batch of {n_rows}" for batch, n in peer_batches.items()}
     what, peer = f"exact match, {name}", "generate, greedy, with cache, batch {}"
-    rows = [row(what, "rows/s", rates["ours"], rates[batch], peer.format(batch), 10.0 if batch == n_rows else None, note) for batch in peer_batches]
+    rows = [row(what, "rows/s", rates["ours"], rates[batch], peer.format(batch), 10.0 if batch == n_rows else None, notes[batch]) for batch in peer_batches]
     counts = [limit.counted(work) / n_rows for work in (teacher_forced, lambda: written(n_rows))]
     return rows + bounds(what, peer.format(n_rows), counts, statistics.median(rates[rate]), statistics.median(rates[n_rows]))
 

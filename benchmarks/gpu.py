@@ -67,8 +67,8 @@ def packed_step(run: RunSpec, n_steps: int, trainer_steps: int, repetitions: int
     return [
         row(f"{what}, {m} models", "tokens/s", rates[m], rates[TRAINER], TRAINER, 15.0),
         row(f"{what}, 1 model", "tokens/s", rates[1], rates[TRAINER], TRAINER),
-        row(f"{what}, {m} models", "FLOP/s", [r * whole for r in rates[m]], best, "rate of matrix products, 8192 x 8192", 0.4, f"a whole pass of {whole / 1e6:.1f} MFLOP a token"),
-        row(f"{what}, {m} models, work done", "FLOP/s", [r * done for r in rates[m]], best, "rate of matrix products, 8192 x 8192", None, f"{done / 1e6:.1f} MFLOP a token: without what is left out for the prompt's positions"),
+        row(f"{what}, {m} models", "FLOP/s", [r * whole for r in rates[m]], best, "rate of matrix products, 8192 x 8192", None, f"credited with a whole pass of {whole / 1e6:.1f} MFLOP a token"),
+        row(f"{what}, {m} models, work done", "FLOP/s", [r * done for r in rates[m]], best, "rate of matrix products, 8192 x 8192", 0.4, f"{done / 1e6:.1f} MFLOP a token: without what is left out for the prompt's positions"),
     ]
 
 

@@ -6,6 +6,7 @@ there. A lock file per spec keeps two processes from computing the same spec.
 
 import contextlib
 import functools
+import gc
 import importlib
 import json
 import multiprocessing
@@ -237,6 +238,7 @@ def train_and_record(pack: list[Spec], report: Report) -> list[dict]:
     try:
         with one_thread():
             results = results_of(pack, checkpoint, report)
+        gc.unfreeze()  # a training freezes what lives while it runs; its pack is to be freed now
         done = [record_of(spec, result) for spec, result in zip(pack, results, strict=True)]
     except Stopped:
         raise

@@ -19,8 +19,8 @@ METHOD = "uncertainty"
 BASELINES = ("random", "high_perplexity", "low_perplexity")
 GROUPS = {"ambiguous": METHOD, "difficult": "difficult", "easy": "easy"}
 """The groups of the task map, and the strategies that train on them."""
-GAIN = 0.01
-"""A smaller gain is none: the paper's over random selection are 0.7 to 0.8 points of 100."""
+GAIN = 0.005
+"""A smaller gain is none: the paper's over random selection are 0.7 to 0.8 points of 100, and so would count."""
 FEWER = (0.75, 0.85)
 """The paper compares 272 tasks with 340, which is 80 %."""
 METRIC = "exact match on clean test tasks of unseen rules, of which each family has equally many; differences between strategies seed by seed, mean with 95 % bootstrap interval over seeds"
@@ -98,7 +98,7 @@ def shown(gains: dict) -> str:
     metric=METRIC,
     rule=(
         "Looks at the gain of prompt uncertainty over each of the three other selections. Holds where the gain averaged over all rounds has a lower bound above 0 for each of them, and after no single round an "
-        f"upper bound below -{GAIN}. Fails where the averaged gain over one of them has an upper bound below {GAIN}, or the gain after some round one below -{GAIN}. {TAUGHT}"
+        f"upper bound below -{GAIN}. Fails where the averaged gain over one of them has an upper bound below {GAIN}, or the gain after some round one below -{GAIN}. Where both are so, it fails. {TAUGHT}"
     ),
     smallest_scale=Scale(SEEDS),
 )
@@ -173,7 +173,7 @@ def a4(groups) -> Finding:
     metric=METRIC,
     rule=(
         "Looks at the gain of ambiguous tasks over each of the other three, averaged over the first two rounds, as in the paper. Holds where the lower bound is above 0 for each of them. Fails where the upper bound "
-        f"for one of them is below {GAIN}. {TAUGHT}"
+        f"for one of them is below {GAIN}. Where both are so, it fails. {TAUGHT}"
     ),
     smallest_scale=Scale(SEEDS),
 )

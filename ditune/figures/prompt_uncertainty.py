@@ -21,7 +21,7 @@ from .shared import grouped_panels
 STABLE = 0.9
 """The rank correlation from which two orders of tasks are called alike here: a convention of this chapter, not of the paper."""
 PAPER_MEDIAN = 0.038
-"""Median U of the 620 tasks of the paper's map (2311.00288; its digitised points)."""
+"""Median U of the paper's map (2311.00288), over the 466 of its 620 tasks that can be told apart in the picture."""
 DOTS = {"rank": ("with U as selected", plotting.BLUE, "o"), "probability": ("with the probability p₀", plotting.VERMILION, "s")}
 
 
@@ -256,7 +256,7 @@ def speed_table(name: str) -> str:
     """The measured comparisons of prompt uncertainty with asking one pair at a time, of all machines."""
     found = [(row, content["machine"]["cpu"]) for content in bench.read() for row in bench.comparisons(content) if row["what"].startswith("prompt uncertainty")]
     rows = [[row["what"], row["peer_name"], f"{bench.short(row['ours'])} s", f"{bench.short(row['peer'])} s", f"**{bench.ratio(row)}**", cpu] for row, cpu in found]
-    caption = "Prompt uncertainty of one model measured here and as the released code asks, on one core: medians of the repetitions"
+    caption = "Prompt uncertainty of one model measured here and one question at a time, on one core: medians of the repetitions"
     notes = dict.fromkeys(row["note"] for row, _ in found if row.get("note"))
     shown = plotting.table(caption, name, ["what", "against", "ours", "peer", "ratio", "machine"], rows or [["not measured on any machine yet", *[""] * 5]])
     return "\n\n".join([shown, *(f"*{note}.*" for note in notes)])

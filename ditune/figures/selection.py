@@ -149,7 +149,7 @@ def selected_figure(specs: dict[str, list[SelectSpec]], frames: dict):
 def accounted(frame, found: pandas.DataFrame, strategy: str = rules.METHOD) -> dict[str, Interval]:
     """How much of a strategy's gain over random selection its tasks account for, by clean share and number of families.
 
-    In each seed the gains of all *other* strategies after each round are fitted by least squares as a sum of two terms, in
+    In each seed the gains of the strategies that do not look at uncertainty, after each round, are fitted by least squares as a sum of two terms, in
     proportion to how much more clean and how much more balanced their tasks were than the random ones. The fit says what gain
     the strategy's tasks let expect. Means over the rounds: "gain", "expected", "rest", and the two factors "clean" (for
     ten more clean tasks among a hundred) and "families" (for one more effective family).
@@ -160,7 +160,8 @@ def accounted(frame, found: pandas.DataFrame, strategy: str = rules.METHOD) -> d
         if not {"random", strategy} <= set(of_seed.index.get_level_values("strategy")):
             continue
         change = of_seed.droplevel("seed").sub(of_seed.xs("random").droplevel("seed"), level="round", axis=0).drop("random", level="strategy")
-        ours, others = change.xs(strategy), change.drop(strategy, level="strategy")
+        ours = change.xs(strategy)
+        others = change[["uncertainty" not in STRATEGIES[name] for name in change.index.get_level_values("strategy")]]
         factors = np.linalg.lstsq(others[["clean", "families"]], others["exact_match"], rcond=None)[0] if len(others) else np.zeros(2)
         gain, expected = ours["exact_match"].mean(), float((ours[["clean", "families"]] @ factors).mean())
         rows.append({"gain": gain, "expected": expected, "rest": gain - expected, "clean": factors[0] / 10, "families": factors[1]})

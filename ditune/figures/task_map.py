@@ -139,7 +139,7 @@ def noise_in_words(groups) -> str:
     change = rules.difference(*(groups[groups["group"] == group].set_index("seed")["noise"] for group in ("all", "difficult")))
     return (
         f"Of the difficult tasks a share of {share['difficult']} has planted noise, of the ambiguous ones {share['ambiguous']}, of the easy ones {share['easy']}, of all {share['all']}. "
-        f"Seed by seed the share among the difficult ones is higher than that of all by {precise(change)}: {clear(change)}."
+        f"Seed by seed the share among the difficult ones differs from that of all by {precise(change)}: {clear(change)}."
     )
 
 
