@@ -6,80 +6,18 @@ is tuned on them. The measure is how likely it then finds answers that people wr
 Source: Kung et al. 2023 (arXiv 2311.00288), on data made by Self-Instruct (arXiv 2212.10560); that code was never released.
 """
 
-import gzip
-import json
-import os
 import time
 from pathlib import Path
-from random import Random
 
 import torch
 
-from . import instructions
-from .instructions import VARIABLE, Instruction, described, fingerprint
 from .language import train
 from .natural_runs import begun, device_of, recorded, uncertainty_spec
-from .natural_specs import SEED_TASKS, InstructionsSpec, InstructSpec
+from .natural_specs import InstructionsSpec, InstructSpec
 from .pretrained import Pretrained, adapt, plain
 from .prompting import CountingScorer, Template, likelihoods, measured, pairs
 from .selection import Candidates, select
-from .specs import SpecError
-
-SEED_FILES = ("self_instruct_seed.jsonl.gz", "seed_tasks.jsonl")
-SEED_LICENCE, SEED_ORIGIN = "Apache-2.0", "github.com/yizhongw/self-instruct, data/seed_tasks.jsonl"
-
-
-# ---- data ------------------------------------------------------------------------------------------------------------
-
-
-def seed_tasks_file() -> Path | None:
-    """The file of Self-Instruct's seed tasks in DITUNE_DATA, if it is there."""
-    folder = os.environ.get(VARIABLE)
-    return next((path for name in SEED_FILES if folder and (path := Path(folder, name)).is_file()), None)
-
-
-def is_here(name: str) -> bool:
-    """Whether a set can be read on this machine."""
-    if name == SEED_TASKS:
-        return seed_tasks_file() is not None
-    source = instructions.SETS.get(name)
-    return source is None or not source.files or instructions.find(name) is not None
-
-
-def read(name: str) -> list[Instruction]:
-    """The instructions of a set, as `instructions.load` gives them; and of Self-Instruct's seed tasks, each with its first instance."""
-    if name != SEED_TASKS:
-        return instructions.load(name)
-    if not (path := seed_tasks_file()):
-        raise SpecError(f"the set {name!r} is not here: the folder {VARIABLE} has to hold one of {', '.join(SEED_FILES)}. It is from {SEED_ORIGIN}; licence: {SEED_LICENCE}")
-    content = path.read_bytes()
-    rows = [json.loads(line) for line in (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8").splitlines()]
-    return [Instruction(row["instruction"], row["instances"][0]["input"], row["instances"][0]["output"], name, "general", SEED_LICENCE) for row in rows]
-
-
-def drawn(name: str, n: int, most_letters: int, seed: object) -> list[Instruction]:
-    """n different instructions of a set, or all where there are no more, without those that are too long with their answer."""
-    rows = [row for row in dict.fromkeys(read(name)) if row.output.strip() and sum(map(len, row.pair)) <= most_letters]
-    return Random(f"{name}/{seed}").sample(rows, min(n, len(rows)))
-
-
-def data_of(spec: InstructionsSpec) -> tuple[list[Instruction], dict[str, list[Instruction]]]:
-    """The candidates, drawn by the seed, and the instructions of each test set, which are the same for all seeds. SpecError: there are
-    fewer candidates than asked for, or no test."""
-    tests = {name: drawn(name, spec.n_test, spec.most_letters, "test") for name in spec.test}
-    candidates = drawn(spec.pool, spec.n_candidates, spec.most_letters, spec.seed)
-    if len(candidates) < spec.n_candidates or not all(tests.values()):
-        raise SpecError(f"with at most {spec.most_letters} letters the set {spec.pool!r} has {len(candidates)} instructions, the tests {[len(rows) for rows in tests.values()]}; needed: {spec.n_candidates}, and one or more")
-    return candidates, tests
-
-
-def of_set(name: str, rows: list[Instruction]) -> dict:
-    """What a record says of a set."""
-    licence, origin = (SEED_LICENCE, SEED_ORIGIN) if name == SEED_TASKS else (described(name).licence, described(name).origin)
-    return {"instructions": len(rows), "licence": licence, "origin": origin, "fingerprint": fingerprint(rows)}
-
-
-# ---- runs ------------------------------------------------------------------------------------------------------------
+from .self_instruct import candidates_of, of_set, tests_of
 
 
 class Work:
@@ -87,7 +25,7 @@ class Work:
 
     def __init__(self, spec: InstructionsSpec):
         self.spec, (self.started, self.base) = spec, begun(spec)
-        self.candidates, self.tests = data_of(spec)
+        self.tests, self.candidates = tests_of(spec.test, spec.n_test, spec.most_letters), candidates_of(spec.pool, spec.n_candidates, spec.most_letters, spec.seed)
         self.template = Template(self.base)
         self.prompts = [self.template.instruction(row.instruction, row.input, row.output) for row in self.candidates]
         self.test_prompts = [self.template.instruction(row.instruction, row.input, row.output) for rows in self.tests.values() for row in rows]

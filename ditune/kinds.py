@@ -68,7 +68,7 @@ NATURAL = (
 )  # fmt: skip
 """What determines a selection among tasks in natural language."""
 
-INSTRUCT = (*NATURAL, "instruct_runs")
+INSTRUCT = (*NATURAL, "self_instruct", "instruct_runs")
 """What determines a selection among instructions."""
 
 

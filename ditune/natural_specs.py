@@ -7,11 +7,11 @@ records of data that this machine lacks are found. Source of the sizes: Kung et 
 
 from dataclasses import dataclass, field, fields
 
-from . import instructions, natural
+from . import instructions, natural, self_instruct
 from .language_specs import DTYPES
 from .pretrained import TuneSpec, check_model, tune_spec
 from .select_specs import STRATEGIES
-from .specs import Spec, SpecError, unknown
+from .specs import Spec, unknown
 
 SELECTIONS = tuple(name for name, needs in STRATEGIES.items() if needs in ((), ("uncertainty",), ("probability",)) and name not in ("balanced", "clean"))
 """The strategies that select real tasks: all but those that need the truth, or the rewriter's own representations."""
@@ -180,7 +180,7 @@ class InstructionsSpec(ScoreSpec):
     pool: str = "alpaca"
     """A set that `instructions.load` takes, of data made by the Self-Instruct pipeline. Paper: 52,000 of Alpaca."""
     test: tuple[str, ...] = ("self_instruct_seed",)
-    """Sets of instructions that people wrote and answered, tested by the likelihood of these answers (`human_written.SETS`). Paper:
+    """Sets of instructions that people wrote and answered, tested by the likelihood of these answers (`self_instruct.read`). Paper:
     252 user-oriented instructions, whose answers are judged by GPT-4, ChatGPT and people."""
     n_candidates: int = 52_000
     n_test: int = 252
@@ -190,8 +190,7 @@ class InstructionsSpec(ScoreSpec):
         super().check()
         instructions.check_name(self.pool)
         for name in self.test:
-            if name != SEED_TASKS:
-                instructions.check_name(name)
+            self_instruct.check_name(name)
         self.require(len(set(self.test)) == len(self.test) > 0 and self.pool not in self.test, "test", "different sets, one or more, and not that of the pool")
         for name in ("n_candidates", "n_test"):
             self.require(1 <= getattr(self, name) <= 10**6, name, f"1 to {10**6}")
@@ -240,14 +239,3 @@ class InstructSpec(InstructionsSpec):
     @property
     def cost(self) -> float:
         return self.n_steps * self.tune.batch_size * self.most_letters
-
-
-SEED_TASKS = "self_instruct_seed"
-"""The 175 tasks that Self-Instruct starts from (Wang et al. 2022, arXiv 2212.10560), written by people."""
-
-
-def at_hand(names: list[str], is_here, otherwise: str) -> list[str]:
-    """The names of what is here, or a substitute where nothing is; it depends on the machine, and a spec holds the names."""
-    if not isinstance(names, list) or not names:
-        raise SpecError(f"{names!r}; allowed: a list of names")
-    return [name for name in names if is_here(name)] or [otherwise]
