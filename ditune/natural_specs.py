@@ -180,10 +180,10 @@ class InstructionsSpec(ScoreSpec):
     pool: str = "alpaca"
     """A set that `instructions.load` takes, of data made by the Self-Instruct pipeline. Paper: 52,000 of Alpaca."""
     test: tuple[str, ...] = ("self_instruct_seed",)
-    """Sets of instructions that people wrote and answered, tested by the likelihood of these answers (`self_instruct.read`). Paper:
-    252 user-oriented instructions, whose answers are judged by GPT-4, ChatGPT and people."""
+    """Sets of instructions that people wrote and answered, tested by the likelihood of these answers (`self_instruct.read`). Paper: the
+    models' own answers to instructions, which GPT-4, ChatGPT and people judge."""
     n_candidates: int = 52_000
-    n_test: int = 252
+    n_test: int = 175
     """Instructions of each test set."""
 
     def check(self):

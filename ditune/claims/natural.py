@@ -40,8 +40,8 @@ NEGLIGIBLE, TAUGHT = 0.5, 1.0
 def learning(frame: pandas.DataFrame, tasks: str = "test") -> pandas.DataFrame:
     """The rounds of every strategy on test (or validation) tasks, with round 0 for each: a row per strategy, seed and round, with
     `likelihood`, nats a token, and `rouge_l`. Runs of the map alone are left out."""
-    if "tasks" not in frame:
-        return frame[:0]
+    if not {"tasks", "strategy"} <= set(frame):
+        return pandas.DataFrame(columns=["strategy", "seed", "round", "n_trained", "likelihood", "rouge_l"])
     rows = frame[frame["tasks"] == tasks]
     later = rows[rows["round"] > 0]
     first = later[["seed", "strategy"]].drop_duplicates().merge(rows[rows["round"] == 0].drop(columns="strategy"), on="seed")

@@ -9,7 +9,7 @@ import pandas
 import torch
 from scipy.stats import spearmanr
 
-from .. import plotting
+from .. import plotting, records
 from ..claims.ledger import sentence
 from ..claims.natural import learning
 from ..claims.selection import GROUPS, difference
@@ -95,8 +95,8 @@ def ranges_table(found_maps: dict[str, pandas.DataFrame], caption: str, name: st
 
 
 def examples(specs: list[Spec], rows: pandas.DataFrame) -> str:
-    """One task of each group of the pretrained model's map, that of median uncertainty: its prompt's first input where its pool is here, and
-    the model's answer."""
+    """One task of each group of the pretrained model's map, that of median uncertainty: its first instance where its pool is here, and the
+    model's answer."""
     spec = next(spec for spec in specs if type(spec) is MapSpec)
     here = {task.name: task for pool in spec.pool if pool not in POOLS or is_here(pool) for task in usable((pool,), spec.most_letters)}
     parts = []
@@ -121,7 +121,7 @@ def rightness(specs: list[Spec]) -> pandas.DataFrame:
         for group in (*GROUPS, "all"):
             one = tasks if group == "all" else tasks[tasks["group"] == group]
             means = {name: one[name].mean() for name in ("rouge_l", "uncertainty", "probability")}
-            rows.append({"seed": seed, "group": group, "n": len(one), "key": runs[seed].key, "state": "fresh"} | means)
+            rows.append({"seed": seed, "group": group, "n": len(one), "key": runs[seed].key, "state": records.find(runs[seed]).state} | means)
     return pandas.DataFrame(rows)
 
 
