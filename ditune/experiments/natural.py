@@ -34,14 +34,14 @@ def natural_instructions(model, dtype, map_pools, pools, test_pools, mapping, st
 def self_instruct(model, dtype, pool, test, measurement, strategies, budgets, passes, tune, first_seed, n_seeds) -> list[Spec]:
     """16: selection among instructions, each a task of its own (2311.00288; A2).
 
-    pool: a set of instructions by name, or a domain for the one at hand (`instructions.at_hand`); test: names of sets that people wrote, or
-    "human" for those at hand; measurement: the other fields of `InstructionsSpec`; strategies: a run a seed each, with all budgets; passes:
+    pool: a set of instructions by name, or a domain for the one at hand (`instructions.at_hand`); test: names of sets, "human" for
+    those at hand that people wrote; measurement: the other fields of `InstructionsSpec`; strategies: a run a seed each, with all budgets; passes:
     how often a training passes over its instructions; tune: fields of `TuneSpec` but for the steps.
     """
-    name = at_hand(pool) if pool in DOMAINS else literal("pool", pool, str)
-    tests = human_at_hand() if test == HUMAN else listed("test", test, str)
+    pool = at_hand(pool) if pool in DOMAINS else literal("pool", pool, str)
+    tests = [one for name in listed("test", test, str) for one in (human_at_hand() if name == HUMAN else [name])]
     measurement = without("measurement", measurement, "model", "dtype", "pool", "test", "seed")
-    shared = {"model": model, "dtype": dtype, "pool": name, "test": tests} | measurement
+    shared = {"model": model, "dtype": dtype, "pool": pool, "test": tests} | measurement
     how = TuneSpec.of(**without("tune", tune, "n_steps"))
     runs = [
         InstructSpec.of(**shared, strategy=strategy, budgets=listed("budgets", budgets, int), passes=literal("passes", passes, (int, float)), tune=how, seed=seed)

@@ -7,8 +7,8 @@ import numpy as np
 
 from .. import plotting
 from ..claims import natural as rules
-from ..claims.ledger import sentence
 from ..claims.language import crossed
+from ..claims.ledger import sentence
 from ..claims.natural import METHOD, by_budget, gains
 from ..natural_specs import InstructionsSpec, InstructSpec
 from ..plotting import made_by, number, sign, table
