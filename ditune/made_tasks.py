@@ -36,8 +36,9 @@ def task_of(name: str, category: str, definition: str, paraphrase: str, function
     """A task with its first different instances."""
     found: dict[str, str] = {}
     for i in range(20 * N_MADE):
-        found.setdefault(*function(Random(f"{name}/{i}")))
-    pairs = list(found.items())[: N_EXAMPLES + N_MADE]
+        if len(found) < N_EXAMPLES + N_MADE:
+            found.setdefault(*function(Random(f"{name}/{i}")))
+    pairs = list(found.items())
     instances = tuple((text, (answer,)) for text, answer in pairs[N_EXAMPLES:])
     split = "test" if category in TEST else "train"
     return Task(f"made_{name}", definition, tuple(pairs[:N_EXAMPLES]), instances, (paraphrase,), (category,), "ditune.made_tasks", "MIT", split, kind_of(instances))

@@ -108,7 +108,8 @@ def examples(specs: list[Spec], rows: pandas.DataFrame) -> str:
             lines = [f"Model: {one['written']}"]
             if task := here.get(one["task"]):
                 lines = [f"Definition: {task.definition or '(in the input)'}", f"Input: {task.instances[0][0]}", *lines, f"Right: {task.instances[0][1][0]}"]
-            parts.append(f"**{group}** ({known})\n\n```text\n" + "\n".join(lines).replace("```", "") + "\n```")
+            shown = "".join(letter if letter.isprintable() or letter == "\n" else "·" for letter in "\n".join(lines).replace("```", ""))
+            parts.append(f"**{group}** ({known})\n\n```text\n{shown}\n```")
     return "\n\n".join(parts)
 
 
@@ -182,7 +183,7 @@ def rises(frame: pandas.DataFrame, tasks: str = "test") -> pandas.DataFrame:
     return rows[[*index, "round", "n_trained"]].assign(**{name: values[name].to_numpy() for name in values})
 
 
-def draw(ax, rows: pandas.DataFrame, strategies, value: str):
+def draw(ax, rows: pandas.DataFrame, strategies, value: str, words=named):
     """Rises against the number of tasks: open marks are seeds, lines join means, bars are intervals of the means."""
     there = [name for name in strategies if name in set(rows["strategy"])]
     for i, strategy in enumerate(there):
@@ -190,7 +191,7 @@ def draw(ax, rows: pandas.DataFrame, strategies, value: str):
         means = {n: interval(group[value]) for n, group in one.groupby("n_trained")}
         ax.plot(one["n_trained"] + aside, one[value], linestyle="", markersize=3, fillstyle="none", alpha=0.6, **style(strategy))
         error = np.nan_to_num([[m.mean - m.low for m in means.values()], [m.high - m.mean for m in means.values()]]).clip(min=0)
-        ax.errorbar([n + aside for n in means], [m.mean for m in means.values()], yerr=error, capsize=2.5, linewidth=1.4, markersize=4, label=named(strategy), **style(strategy))
+        ax.errorbar([n + aside for n in means], [m.mean for m in means.values()], yerr=error, capsize=2.5, linewidth=1.4, markersize=4, label=words(strategy), **style(strategy))
     ax.axhline(0, color=plotting.QUIET, linewidth=0.8)
     ax.set_xticks(sorted(set(rows["n_trained"])))
 
@@ -198,29 +199,38 @@ def draw(ax, rows: pandas.DataFrame, strategies, value: str):
 def papers_curves(ax):
     """The paper's rises in ROUGE-L, with the standard deviation between its splits."""
     for strategy, values in PAPER_ROUGE.items():
-        ax.errorbar(PAPER_TASKS, np.array(values) - PAPER_START, yerr=np.mean(PAPER_SPREAD), elinewidth=0.7, capsize=2, linewidth=1.2, markersize=4, label=named(strategy), **style(strategy))
-    ax.set_title("Kung et al. 2023: test tasks, five splits; bars: one standard deviation")
-    ax.set(xticks=(68, *PAPER_TASKS), ylabel="ROUGE-L above the first\nmodel (points of 100)", xlabel="tasks trained on")
+        rise = np.array((PAPER_START, *values)) - PAPER_START
+        ax.errorbar((68, *PAPER_TASKS), rise, yerr=np.mean(PAPER_SPREAD), elinewidth=0.7, capsize=2, linewidth=1.2, markersize=4, label=named(strategy), **style(strategy))
+    ax.set_title("Kung et al. 2023: test tasks, five splits;\nbars: about one standard deviation")
 
 
 def papers_groups(ax):
     """The paper's rises in ROUGE-L by training on a group."""
     for group, values in PAPER_RISE.items():
-        strategy = GROUPS.get(group, group)
-        ax.plot((136, 204), values, linewidth=1.2, markersize=4, label=named(strategy), **style(strategy))
+        ax.plot((68, 136, 204), (0, *values), linewidth=1.2, markersize=4, label=group, **style(GROUPS.get(group, group)))
     ax.set_title("Kung et al. 2023: test tasks, three runs (read off)")
-    ax.set(xticks=(136, 204), ylabel="ROUGE-L above the first\nmodel (points of 100)", xlabel="tasks trained on")
 
 
-def curves_figure(tables: dict, strategies=SELECTIONS, papers=papers_curves):
+def group_of(strategy: str) -> str:
+    """The group of the map that a strategy selects.
+
+    >>> group_of("uncertainty"), group_of("random")
+    ('ambiguous', 'random')
+    """
+    return next((group for group, selects in GROUPS.items() if selects == strategy), strategy)
+
+
+def curves_figure(tables: dict, strategies=SELECTIONS, papers=papers_curves, words=named):
     """A panel for each table of runs, and the paper's below."""
     tables = {name: rows for name, rows in tables.items() if len(rises(rows))}
     figure, axes = plotting.plt.subplots(len(tables) + 1, 1, figsize=(plotting.WIDTH, plotting.PANEL * (len(tables) + 1) + 0.6), squeeze=False)
     for ax, (name, frame) in zip(axes[:, 0], tables.items()):
-        draw(ax, rises(frame), strategies, "likelihood")
+        draw(ax, rises(frame), strategies, "likelihood", words)
         ax.set_title(f"{sentence([name])}: test tasks")
         ax.set_ylabel(f"likelihood above the first\nmodel ({UNIT})")
     papers(axes[-1, 0])
+    axes[-1, 0].set(ylabel="ROUGE-L above the first\nmodel (points of 100)", xlabel="tasks trained on")
+    axes[-1, 0].set_xticks(sorted({int(x) for line in axes[-1, 0].lines for x in line.get_xdata()}))
     entries = {label: handle for ax in axes[:, 0] for handle, label in zip(*ax.get_legend_handles_labels())}
     figure.legend(entries.values(), entries.keys(), loc="outside upper left", ncols=3, columnspacing=1.2)
     sign(figure, [made_by(frame, name) for name, frame in tables.items()])
@@ -229,7 +239,7 @@ def curves_figure(tables: dict, strategies=SELECTIONS, papers=papers_curves):
 
 def groups_figure(tables: dict):
     """Training on each group of the map."""
-    return curves_figure(tables, TRAINED, papers_groups)
+    return curves_figure(tables, TRAINED, papers_groups, group_of)
 
 
 # ---- tables ----------------------------------------------------------------------------------------------------------
