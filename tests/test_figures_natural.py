@@ -9,7 +9,7 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402
 from test_claims_natural import BASE, rounds, shifted, tuned  # noqa: E402
 
-from ditune import plotting, records  # noqa: E402
+from ditune import natural_runs, plotting, records  # noqa: E402
 from ditune.figures import natural, self_instruct  # noqa: E402
 from ditune.natural_runs import first_run, map_run, rounds_run  # noqa: E402
 from ditune.natural_specs import InstructSpec, MapSpec, RoundsSpec  # noqa: E402
@@ -28,7 +28,7 @@ def style(monkeypatch):
 
 
 def specs() -> list:
-    loop = {"test": ["made_tasks"], "n_test": 2, "n_test_instances": 1, "n_written": 1, "n_validation": 0, "n_initial": 2, "n_candidates": 9, "n_rounds": 1, "n_select": 2, "n_instances": 1, "passes": 1.0}
+    loop = {"test": ["made_tasks"], "n_test": 2, "n_test_instances": 1, "n_written": 1, "n_validation": 0, "n_initial": 2, "n_candidates": 5, "n_rounds": 1, "n_select": 2, "n_instances": 1, "passes": 1.0}
     runs = [RoundsSpec.of(**SMALL, **loop, tune=tune_spec("cpu", rank=2, alpha=4), strategy=name, seed=0) for name in ("random", "uncertainty")]
     return [MapSpec.of(**SMALL, seed=0), runs[0].first, *runs]
 
@@ -39,6 +39,8 @@ def home(tmp_path_factory):
     folder = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DITUNE_HOME", str(folder))
+        few = [task for task in natural_runs.usable(("made_tasks",), 40) if task.split == "train"][:20:2]
+        patch.setattr(natural_runs, "usable", lambda pools, most_letters, split="": few[:7] if split == "train" else few[7:] if split == "test" else few)
         for spec, run in zip(specs(), (map_run, first_run, rounds_run, rounds_run)):
             records.save(records.make(spec, run(spec, folder / f"{spec.key}.safetensors")))
     return folder
@@ -84,23 +86,23 @@ def test_maps_hold_every_task_in_groups_of_the_papers_share_and_are_drawn_beside
     maps = natural.maps(recorded)
     assert list(maps) == ["profile test: pretrained model", "profile test: first tuned model, seed 0"]
     whole, first = maps.values()
-    assert len(whole) >= 40 and (whole["group"] == "ambiguous").sum() == round(natural.OF_GROUP * len(whole)) and (first["group"] == "ambiguous").sum() == 2
+    assert len(whole) == 10 and (whole["group"] == "ambiguous").sum() == round(natural.OF_GROUP * len(whole)) and (first["group"] == "ambiguous").sum() == 2
     assert set(whole.nlargest(1, "uncertainty")["group"]) == {"ambiguous"}
     figure = natural.map_figure(maps, ["made by"])
     assert len(figure.axes) == 3 and "Kung et al. 2023 (read off)" in texts(figure) and f"{len(whole)} tasks" in texts(figure)
     table = natural.ranges_table(maps, "Ranges", "tab-ranges")
-    assert table.count("\n") == 3 + 1 + 3 * 4 + 1 + 1 and f"{whole['uncertainty'].max():.3f}" in table
+    assert table.count("\n") == 5 + 3 * 4 and f"{whole['uncertainty'].max():.3f}" in table
 
 
 def test_one_task_of_each_group_is_shown_with_what_the_model_wrote(recorded):
     text = natural.examples(recorded["profile test"], next(iter(natural.maps(recorded).values())))
-    assert text.count("```text") == text.count("Definition: ") == text.count("Right: ") == text.count("Model: ") == 3
+    assert text.count("```text") == text.count("Definition: ") == text.count("Right: ") == text.count("Model: ") >= 2
     assert all(letter.isprintable() or letter == "\n" for letter in text)
 
 
 def test_rightness_is_the_mean_of_each_group_of_the_first_models_map(recorded):
     table = natural.rightness(recorded["profile test"])
-    assert set(table["group"]) == {"ambiguous", "difficult", "easy", "all"} and set(table["state"]) == {"fresh"} and table.set_index("group")["n"]["all"] == 9
+    assert set(table["group"]) == {"ambiguous", "difficult", "easy", "all"} and set(table["state"]) == {"fresh"} and table.set_index("group")["n"]["all"] == 5
     assert natural.rightness([]).empty
 
 
@@ -114,7 +116,7 @@ def test_agreement_is_a_rank_correlation_over_the_tasks_that_have_paraphrases():
 def test_tables_of_costs_settings_and_pools_have_a_row_for_each(recorded):
     costs = natural.costs_table(recorded, "Costs", "tab-costs")
     assert costs.count("pretrained model, all tasks") == costs.count("first model, seed 0") == 1
-    assert "| initial tasks, tasks of a selection, candidates | 68, 68, 620 | 2, 2, 9 |" in natural.settings_table(recorded, "Settings", "tab-settings")
+    assert "| initial tasks, tasks of a selection, candidates | 68, 68, 620 | 2, 2, 5 |" in natural.settings_table(recorded, "Settings", "tab-settings")
     assert "| made_tasks | mapped, trained on, tested | MIT (made by this package) |" in natural.pools_table(recorded, "Pools", "tab-pools")
 
 
