@@ -177,7 +177,9 @@ def listed(value) -> list[str]:
 
 def shortened(task: Task, most_letters: int) -> Task | None:
     """The task without examples and instances of more than most_letters letters, input and longest output together; its two
-    positive examples, or what is missing of them from its first instances, which then are none. None: no instance is left."""
+    positive examples, or what is missing of them from its first instances, which then are none.
+
+    None: no instance is left, or neither definition nor example, so that a prompt has no word that could be dropped."""
 
     def fits(one) -> bool:
         return len(one[0]) + max(map(len, listed(one[1]))) <= most_letters
@@ -186,7 +188,8 @@ def shortened(task: Task, most_letters: int) -> Task | None:
     instances = tuple(filter(fits, task.instances))
     lacking = min(N_EXAMPLES - len(examples), max(len(instances) - 1, 0))
     taken = tuple((text, outputs[0]) for text, outputs in instances[:lacking])
-    return replace(task, examples=examples + taken, instances=instances[lacking:]) if instances else None
+    short = replace(task, examples=examples + taken, instances=instances[lacking:])
+    return short if instances and (short.definition or short.examples) else None
 
 
 def usable(names: tuple[str, ...], most_letters: int, split: str = "") -> list[Task]:

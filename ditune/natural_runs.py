@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from . import records
+from .backends import Stopped, compute
 from .language import train
 from .natural import KINDS, POOLS, SPLITS, Task, fingerprint, rouge_l, usable
 from .natural_specs import FirstSpec, MapSpec, RoundsSpec, ScoreSpec
@@ -54,13 +56,6 @@ def references(tasks: list[Task]) -> list[list[tuple[str, ...]]]:
     return [[outputs for _, outputs in task.instances] for task in tasks]
 
 
-def keep(path: Path, state: dict) -> None:
-    """Write what has been found so far, under a temporary name that is then changed."""
-    from .records import write
-
-    write(path, json.dumps(state))
-
-
 # ---- the map ---------------------------------------------------------------------------------------------------------
 
 
@@ -83,7 +78,7 @@ def map_run(spec: MapSpec, checkpoint: Path, progress=lambda step, n_steps: None
         state["map"] = {name: state["map"].get(name, []) + values for name, values in columns.items()}
         state["score_s"] += time.perf_counter() - since
         state |= {name: state[name] + n - before[name] for name, n in scorer.costs().items()}
-        keep(kept, state)
+        records.write(kept, json.dumps(state))
         progress(at * spec.n_steps // len(tasks), spec.n_steps)
     kept.unlink(missing_ok=True)
     metrics = {"map": {"n": len(tasks), "n_passes": state["n_passes"], "n_read": state["n_read"]}}
@@ -102,10 +97,10 @@ def drawn(tasks: list[Task], n: int, share: float, seed: int, name: str) -> list
 
 def split_of(spec: FirstSpec) -> dict[str, list[Task]]:
     """The tasks of "test", "validation", "initial" and "candidates", none in two of them. SpecError: there are too few."""
-    test = drawn(usable(spec.test, spec.most_letters, SPLITS[1]), spec.n_test, spec.share, 0, "test")
-    tested = {task.name for task in usable(spec.test, spec.most_letters, SPLITS[1])}
-    left = [task for task in usable(spec.pool, spec.most_letters, SPLITS[0]) if task.name not in tested]
-    found = {"test": test}
+    tested = usable(spec.test, spec.most_letters, SPLITS[1])
+    names = {task.name for task in tested}
+    left = [task for task in usable(spec.pool, spec.most_letters, SPLITS[0]) if task.name not in names]
+    found = {"test": drawn(tested, spec.n_test, spec.share, 0, "test")}
     for name, n, share in (("validation", spec.n_validation, 0.5), ("initial", spec.n_initial, spec.share), ("candidates", spec.n_candidates, spec.share)):
         found[name] = drawn(left, n, share, spec.seed, name)
         left = [task for task in left if task not in found[name]]
@@ -121,20 +116,21 @@ class Round:
     """A pretrained model that is tuned on tasks, tested, and asked about others; the split and all tokens are made once."""
 
     def __init__(self, spec: FirstSpec):
-        self.spec, (self.started, self.base) = spec, begun(spec)
+        self.spec, (self.started, self.base), self.train_s = spec, begun(spec), 0.0
         self.split, self.template = split_of(spec), Template(self.base, spec.most_head)
         self.prompts = {task.name: self.template.task(task) for tasks in self.split.values() for task in tasks}
         self.pool = {task.name: task for name in ("initial", "candidates") for task in self.split[name]}
 
     def tuned(self, names: list[str], checkpoint: Path, progress) -> tuple[CountingScorer, dict]:
-        """A scorer of the pretrained model tuned on the named tasks, and {loss, tokens, train_s}."""
+        """A scorer of the pretrained model tuned on the named tasks, and {n_examples, loss, tokens}; the seconds are added to `train_s`."""
         since, spec = time.perf_counter(), self.spec
         examples = [pair for name in names for pair in pairs(self.prompts[name], spec.n_instances, self.base.eos, spec.tune.max_tokens)]
         tune = spec.tune.replace(n_steps=spec.steps(len(examples)))
         lm = adapt(self.base, tune, spec.seed)
         losses = train(lm, examples, tune, spec.seed, checkpoint, progress)
         tokens = spec.passes * sum(len(prompt) + len(answer) for prompt, answer in examples)
-        return CountingScorer(lm), {"loss": losses[-1], "tokens": tokens, "train_s": time.perf_counter() - since}
+        self.train_s += time.perf_counter() - since
+        return CountingScorer(lm), {"n_examples": len(examples), "loss": losses[-1], "tokens": tokens}
 
     def tested(self, scorer: CountingScorer, name: str) -> dict:
         """nll: negative log-likelihood of the first reference, mean over its tokens, over instances, then over tasks; nll_each task;
@@ -168,7 +164,7 @@ def first_run(spec: FirstSpec, checkpoint: Path, progress=lambda step, n_steps: 
     """Tune on the initial tasks, test, measure the candidates; plain data:
 
     metrics: {"round 0" and "round 0 validation": what `Round.tested` gives, with round, tasks ("test" or "validation") and n_trained};
-    curve: [{round, loss, tokens, train_s}]; map: columns of the candidates; split: {part: names}; kinds: {name: kind}; costs: n_passes
+    curve: [{round, n_examples, loss, tokens}]; map: columns of the candidates; split: {part: names}; kinds: {name: kind}; costs: n_passes
     and n_read of the measures; data; train_s, score_s, wall_s, device.
     """
     work = Round(spec)
@@ -180,7 +176,7 @@ def first_run(spec: FirstSpec, checkpoint: Path, progress=lambda step, n_steps: 
     found = work.measured(scorer, [task.name for task in work.split["candidates"]])
     costs = {"round": 0} | {name: n - before[name] for name, n in scorer.costs().items()}
     shared = {"metrics": metrics, "curve": [{"round": 0} | training], "map": found, "costs": [costs]}
-    return shared | {"train_s": training["train_s"], "score_s": time.perf_counter() - since} | work.report()
+    return shared | {"train_s": work.train_s, "score_s": time.perf_counter() - since} | work.report()
 
 
 def tests(work: Round, scorer: CountingScorer, number: int, n_trained: int) -> dict:
@@ -195,8 +191,6 @@ def tests(work: Round, scorer: CountingScorer, number: int, n_trained: int) -> d
 
 def recorded(spec: Spec, progress=lambda: None) -> dict:
     """The result of another spec: its record, or computed now, or waited for where another process is at it."""
-    from .backends import Stopped, compute
-
     (data,) = compute([spec], lambda step, n_steps: progress(), wait=True)
     if data is None:
         raise Stopped
@@ -222,7 +216,7 @@ def rounds_run(spec: RoundsSpec, checkpoint: Path, progress=lambda step, n_steps
         of_round = checkpoint.with_name(f"{checkpoint.stem}-{number}.safetensors")
         scorer, training = work.tuned(names, of_round, lambda step, _, done=done: progress(done + step, spec.n_steps))
         state["metrics"] |= tests(work, scorer, number, len(names))
-        state["train_s"] += training["train_s"]
+        state["train_s"], work.train_s = state["train_s"] + work.train_s, 0.0
         if number < spec.n_rounds:
             since, before = time.perf_counter(), scorer.costs()
             left = [task.name for task in work.split["candidates"] if task.name not in names]
@@ -231,7 +225,7 @@ def rounds_run(spec: RoundsSpec, checkpoint: Path, progress=lambda step, n_steps
             state["costs"].append({"round": number} | {name: n - before[name] for name, n in scorer.costs().items()})
         work.base = plain(scorer.lm)
         state["curve"].append({"round": number, "steps": spec.steps(len(names) * spec.n_instances)} | training)
-        keep(kept, state)
+        records.write(kept, json.dumps(state))
         of_round.unlink(missing_ok=True)
     kept.unlink(missing_ok=True)
     return state | work.report()

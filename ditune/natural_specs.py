@@ -71,8 +71,8 @@ class MapSpec(ScoreSpec):
 
     @property
     def cost(self) -> float:
-        """About proportional to the arithmetic of a run, in tokens that are read."""
-        return (self.k + 1) * self.n * self.most_letters
+        """About proportional to the arithmetic of a run, in letters that are read; how many tasks there are is not known here."""
+        return 1000 * (self.k + 1) * self.n * self.most_letters
 
 
 def check_pools(spec: Spec, name: str) -> None:

@@ -48,15 +48,16 @@ class Template:
 
     def task(self, task: Task, definition: str | None = None) -> PromptTask:
         """A task with its definition, or a paraphrase in its place, its positive examples as far as the prompt before the input stays
-        within most_head tokens, and its instances. Of a definition that fills more than half of that, the end is cut off."""
+        within most_head tokens (without a definition, the first in any case), and its instances. Of a definition that fills more than half
+        of that, the end is cut off."""
         parts, end = [Segment((self.before,))], self.fixed("Now complete the following example -\nInput:")
-        if text := task.definition if definition is None else definition:
-            said = self.words(f" {text}", "definition")
+        if wording := task.definition if definition is None else definition:
+            said = self.words(f" {wording}", "definition")
             units = [unit for unit, n in zip(said.units, running(said.units)) if n <= self.most_head // 2]
             parts += [self.fixed("Definition:"), Segment(tuple(units), "definition"), self.fixed("\n\n")]
         for number, (text, output) in enumerate(task.examples, 1):
             example = [self.fixed(f"Positive Example {number} -\nInput:"), self.words(f" {text}", "examples"), self.fixed(f"\nOutput: {output}\n\n")]
-            if length([*parts, *example, end]) <= self.most_head:
+            if length([*parts, *example, end]) <= self.most_head or (number == 1 and not wording):
                 parts += example
         inputs = tuple(self.encode(f" {text}\nOutput:") + self.after for text, _ in task.instances)
         return PromptTask(task.name, (*parts, end), inputs, tuple(self.encode(outputs[0]) for _, outputs in task.instances))

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ TASKS = {
         "Instances": [{"id": "a-0", "input": "coal ", "output": ["black", "dark"]}, {"id": "a-1", "input": "milk", "output": ["white"]}],
         "Categories": ["Question Answering"], "Source": ["made"], "Instance License": ["MIT"],
     },
-    "task002_no_definition": {"Instances": [{"id": "b-0", "input": "1 + 1", "output": ["2"]}]},
+    "task002_no_definition": {"Instances": [{"id": f"b-{i}", "input": f"1 + {i}", "output": [str(1 + i)]} for i in (1, 2)]},
     "task003_one_example": {"Definition": "Count.", "Positive Examples": [{"input": "a", "output": "1"}], "Instances": [{"id": f"c-{i}", "input": "a" * i, "output": str(i)} for i in (2, 3, 3)]},
     "task004_twice": {"Definition": ["Copy."], "Instances": [{"id": "d-0", "input": "x", "output": ["x"]}, {"id": "d-0", "input": "y", "output": ["y"]}, {"id": "d-1", "input": "z", "output": [""]}]},
     "task005_french": {"Input_language": ["English"], "Output_language": ["French"], "Definition": ["Translate."], "Instances": [{"id": "e-0", "input": "yes", "output": ["oui"]}]},
@@ -67,10 +68,11 @@ def test_missing_examples_are_the_first_instances_which_then_are_none(tasks):
     assert task.examples == (("a", "1"), ("aa", "2")) and task.instances == (("aaa", ("3",)),)
 
 
-def test_a_task_keeps_at_least_one_instance_and_may_have_no_definition(tasks):
+def test_a_task_keeps_an_instance_and_a_word_that_can_be_dropped_or_is_left_out(tasks):
     task = shortened(tasks["task002_no_definition"], 100)
-    assert task.definition == "" and task.examples == () and len(task.instances) == 1
+    assert task.definition == "" and task.examples == (("1 + 1", "2"),) and task.instances == (("1 + 2", ("3",)),)
     assert shortened(task, 3) is None  # its instance has 6 letters
+    assert shortened(replace(task, examples=()), 100) is None and shortened(replace(task, examples=(), definition="Add."), 100).instances == task.instances
 
 
 @pytest.mark.parametrize(
@@ -197,4 +199,6 @@ def test_examples_that_do_not_fit_are_left_out_and_long_definitions_cut(most):
     task = made_tasks.made_tasks()[0]
     put = Template(load_model("tiny"), most).task(task)
     assert length(put.prompt) <= most or not any(segment.part == "examples" for segment in put.prompt)
+    bare = Template(load_model("tiny"), most).task(replace(task, definition=""))
+    assert sum(segment.part == "examples" for segment in bare.prompt) >= 1  # so that there is a word that can be dropped
     assert length(segment for segment in put.prompt if segment.part == "definition") <= most // 2
