@@ -125,7 +125,8 @@ def from_tree(folder: Path) -> list[Task]:
 
 
 def from_lines(path: Path) -> list[Task]:
-    """The tasks of a file of JSON Lines, one a line; they have a `name`."""
+    """The tasks of a compressed file of JSON Lines, one a line: the fields of Super-NaturalInstructions, and besides `name`,
+    `alt_definitions` (paraphrases) and `split`."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
     if twice := [name for name, n in Counter(row["name"] for row in rows).items() if n > 1]:

@@ -134,16 +134,14 @@ class Round:
 
     def tested(self, scorer: CountingScorer, name: str) -> dict:
         """nll: negative log-likelihood of the first reference, mean over its tokens, over instances, then over tasks; nll_each task;
-        rouge_l of greedy answers and rouge_each task; n tasks."""
+        rouge_l of greedy answers, likewise, and rouge_each task; n tasks."""
         spec, tasks = self.spec, self.split[name]
         prompts = [self.prompts[task.name] for task in tasks]
-        found = {"nll_each": likelihoods(scorer, prompts, spec.n_test_instances)} if tasks else {}
-        if tasks and spec.n_written:
-            said = written(scorer, prompts, spec.n_written, spec.max_tokens)
-            scores = [[rouge_l(text, right) for text, right in zip(texts, of_task)] for texts, of_task in zip(said, references(tasks))]
-            found["rouge_each"] = [round(sum(each) / len(each), 5) for each in scores]
-        means = {each.replace("_each", "") if each == "nll_each" else "rouge_l": sum(values) / len(values) for each, values in found.items()}
-        return means | found | {"n": len(tasks)}
+        nll = likelihoods(scorer, prompts, spec.n_test_instances)
+        said = written(scorer, prompts, spec.n_written, spec.max_tokens)
+        scores = [[rouge_l(text, right) for text, right in zip(texts, of_task)] for texts, of_task in zip(said, references(tasks))]
+        rouge = [round(sum(each) / len(each), 5) for each in scores]
+        return {"nll": sum(nll) / len(nll), "nll_each": nll, "rouge_l": sum(rouge) / len(rouge), "rouge_each": rouge, "n": len(tasks)}
 
     def measured(self, scorer: CountingScorer, names: list[str], **changes) -> dict[str, list]:
         """The columns of `prompting.measured` for some candidates, with their names and kinds."""

@@ -118,7 +118,7 @@ class FirstSpec(MapSpec):
             self.require(name not in natural.POOLS or not natural.POOLS[name].eval_only, "pool", "no pool that is for evaluation only")
         for name in ("n_test", "n_test_instances", "n_initial", "n_candidates", "n_instances"):
             self.require(1 <= getattr(self, name) <= 10**6, name, f"1 to {10**6}")
-        self.require(0 <= self.n_written <= self.n_test_instances, "n_written", "0 to n_test_instances")
+        self.require(1 <= self.n_written <= self.n_test_instances, "n_written", "1 to n_test_instances")
         self.require(self.n_validation >= 0, "n_validation", "0 or more")
         self.require(0 <= self.share <= 1, "share", "0 to 1")
         self.require(0 < self.passes <= 1000, "passes", "above 0, up to 1000")

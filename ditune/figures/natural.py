@@ -141,10 +141,10 @@ def agreement(rows: pandas.DataFrame) -> dict[str, float]:
 
 def agreement_figure(found_maps: dict[str, pandas.DataFrame], origins: list[str]):
     """Uncertainty by natural paraphrases against uncertainty by dropped words, a point a task, axes cube-root."""
-    panels = {title: rows.dropna(subset=["paraphrased"]) for title, rows in found_maps.items() if "paraphrased" in rows}
+    panels = {title: rows.dropna(subset=["paraphrased"]) for title, rows in found_maps.items()}
     figure, axes = plotting.plt.subplots(len(panels), 1, figsize=(plotting.WIDTH, 3.0 * len(panels) + 0.4), squeeze=False)
     for ax, (title, rows) in zip(axes[:, 0], panels.items()):
-        reach = 1.1 * max(0.01, rows["uncertainty"].max(), rows["paraphrased"].max())
+        reach = 1.1 * max([0.01, *rows["uncertainty"], *rows["paraphrased"]])
         ax.plot([0, reach], [0, reach], color=plotting.QUIET, linewidth=0.8)
         ax.scatter(rows["uncertainty"], rows["paraphrased"].astype(float), s=26, color=plotting.BLUE, edgecolor="white", linewidth=0.4)
         ax.set_xscale("function", functions=CUBE_ROOT)
