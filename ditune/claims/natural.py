@@ -151,7 +151,7 @@ def taught(frame) -> Interval:
     ),
     rule=(
         "Looks at the gain of prompt uncertainty over random selection and over selection by high and by low perplexity. Holds where the gain averaged over all budgets has a lower bound above 0 for each of them, and over "
-        f"random selection at no single budget an upper bound below 0. Fails where the averaged gain over one of them has an upper bound below {NEGLIGIBLE}, or that over random selection at some budget one below 0; this "
+        f"random selection at no single budget an upper bound below -{NEGLIGIBLE}. Fails where the averaged gain over one of them has an upper bound below {NEGLIGIBLE}, or that over random selection at some budget one below -{NEGLIGIBLE}; this "
         f"counts only where tuning teaches something: where random selection with the largest budget gains more than {TAUGHT} over the model before any tuning (lower bound). Fewer than {SEEDS} seeds decide nothing."
     ),
     smallest_scale=Scale(SEEDS),
@@ -160,7 +160,7 @@ def a2(frame) -> Finding:
     if missing := selection.lacking(frame, (METHOD, *BASELINES)):
         return Finding("open", f"There are no runs of {', '.join(missing)}.")
     found = {name: gain(frame, name) for name in BASELINES}
-    worse = [f"worse than random selection with {n:,}" for n in budgets(frame) if below(gain(frame, "random", at=[n]), 0)]
+    worse = [f"worse than random selection with {n:,}" for n in budgets(frame) if below(gain(frame, "random", at=[n]), -NEGLIGIBLE)]
     said = "; ".join(f"over {name.replace('_', ' ')}: {value}" for name, value in found.items())
     text = sentence([f"gain of prompt uncertainty, averaged over {len(budgets(frame))} budgets, {said}", *worse, f"gain of tuning on random instructions: {taught(frame)}"]) + "."
     if above(taught(frame), TAUGHT) and (worse or any(below(value, NEGLIGIBLE) for value in found.values())):
