@@ -162,8 +162,8 @@ def parsed(row: dict, name: str, split: str) -> Task | None:
 
 
 def kind_of(instances) -> str:
-    """One of KINDS: a classification has at most MOST_LABELS different answers, each used LEAST_USES times on average. (The
-    paper's kinds are from lists of its own; a rule holds for all pools.)"""
+    """One of KINDS: a classification has at most MOST_LABELS different answers, each used LEAST_USES times on average. (How
+    the paper tells them apart is not established; a rule holds for all pools.)"""
     answers = {outputs[0] for _, outputs in instances}
     return KINDS[0 < len(answers) <= min(MOST_LABELS, len(instances) / LEAST_USES)]
 
@@ -215,7 +215,7 @@ def fingerprint(tasks: list[Task]) -> str:
 
 @functools.cache
 def rouge():
-    """The library's scorer of ROUGE-L with Porter's stemmer, as in Tk-Instruct."""
+    """The library's scorer of ROUGE-L, with its stemmer, as in the paper."""
     from rouge_score.rouge_scorer import RougeScorer
 
     return RougeScorer(["rougeL"], use_stemmer=True)
