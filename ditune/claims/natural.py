@@ -21,7 +21,7 @@ from .paired import SEEDS, above, below
 from .selection import BASELINES, METHOD, SOURCE, difference, precise
 
 LIKELIHOOD = (
-    "likelihood of the right answers to test tasks, whose collections no training task is of: the log-likelihood of an instance's first reference in nats a token, mean over instances, then over tasks; "
+    "likelihood of the right answers to test tasks, which are of other collections or categories than all training tasks: the log-likelihood of an instance's first reference in nats a token, mean over instances, then over tasks; "
     "differences between strategies seed by seed, mean with 95 % bootstrap interval over seeds"
 )
 MAPPED = (
