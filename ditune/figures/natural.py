@@ -186,8 +186,9 @@ def rises(frame: pandas.DataFrame, tasks: str = "test") -> pandas.DataFrame:
 def draw(ax, rows: pandas.DataFrame, strategies, value: str, words=named):
     """Rises against the number of tasks: open marks are seeds, lines join means, bars are intervals of the means."""
     there = [name for name in strategies if name in set(rows["strategy"])]
+    apart = 0.06 * np.diff(np.unique(rows["n_trained"])).min()
     for i, strategy in enumerate(there):
-        one, aside = rows[rows["strategy"] == strategy], 0.25 * (i - (len(there) - 1) / 2)
+        one, aside = rows[rows["strategy"] == strategy], apart * (i - (len(there) - 1) / 2)
         means = {n: interval(group[value]) for n, group in one.groupby("n_trained")}
         ax.plot(one["n_trained"] + aside, one[value], linestyle="", markersize=3, fillstyle="none", alpha=0.6, **style(strategy))
         error = np.nan_to_num([[m.mean - m.low for m in means.values()], [m.high - m.mean for m in means.values()]]).clip(min=0)
