@@ -20,6 +20,7 @@ from .specs import SpecError, unknown
 KINDS, SPLITS = ("generation", "classification"), ("train", "test")
 MOST_LABELS, LEAST_USES = 10, 3  # of a classification: different answers, and how often each is used, on average
 N_EXAMPLES = 2  # positive examples of a prompt; paper: 2
+MOST_INSTANCES = 500  # of a task that are kept, its first ones: some have thousands, and the paper uses 200 at most
 
 Pair = tuple[str, str]
 """Input and output."""
@@ -136,14 +137,14 @@ def from_lines(path: Path) -> list[Task]:
 
 def parsed(row: dict, name: str, split: str) -> Task | None:
     """A task from its JSON; None where its languages are not all English. Missing fields are empty; an instance without an
-    output, or of an id (or input, where it has no id) that occurred before, is left out."""
+    output, or of an id (or input, where it has no id) that occurred before, is left out, and so are all behind the first MOST_INSTANCES."""
     languages = [language for field in ("Input_language", "Output_language") for language in row.get(field, ())]
     if any(language != "English" for language in languages):
         return None
     instances = {}
     for instance in row.get("Instances", ()):
         outputs = tuple(filter(None, (text.strip() for text in listed(instance.get("output")))))
-        if outputs:
+        if outputs and len(instances) < MOST_INSTANCES:
             instances.setdefault(instance.get("id") or instance["input"], (instance["input"].strip(), outputs))
     examples = [(one["input"].strip(), listed(one["output"])[0].strip()) for one in row.get("Positive Examples") or ()]
     definition, *others = [*listed(row.get("Definition")), *listed(row.get("alt_definitions"))] or [""]

@@ -88,6 +88,11 @@ def test_a_folder_that_is_no_clone_is_refused_in_one_line(tmp_path, split, messa
         load(str(tree(tmp_path, split)))
 
 
+def test_of_a_task_with_thousands_of_instances_the_first_ones_are_kept():
+    many = parsed({"Instances": [{"id": str(i), "input": str(i), "output": [str(i)]} for i in range(natural.MOST_INSTANCES + 5)]}, "t", "")
+    assert [text for text, _ in many.instances] == [str(i) for i in range(natural.MOST_INSTANCES)]
+
+
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=30))
 @settings(max_examples=60, deadline=None)
 def test_a_classification_is_a_task_whose_few_answers_recur(answers):
