@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from .encrypted_specs import EncryptedSpec, FromScratchSpec
 from .language_specs import LanguageSpec
+from .natural_specs import FirstSpec, InstructionsSpec, InstructSpec, MapSpec, RoundsSpec
 from .running_specs import AlgorithmSpec, ProbeSpec
 from .select_specs import MeasureSpec, SelectSpec
 from .specs import RunSpec, Spec
@@ -60,6 +61,21 @@ LANGUAGE = (
     "language_specs.LanguageSpec", "tuning",
 )  # fmt: skip
 """What determines the tuning of a language model on instructions."""
+
+NATURAL = (
+    *TRAINING, "scorers", "uncertainty", "selection", "pretrained", "language", "instructions", "substitutes", "natural", "made_tasks", "prompting",
+    "natural_runs",
+)  # fmt: skip
+"""What determines a selection among tasks in natural language."""
+
+INSTRUCT = (*NATURAL, "self_instruct", "instruct_runs")
+"""What determines a selection among instructions."""
+
+
+def of_natural(spec: type[Spec], runner: str, sources: tuple[str, ...]) -> Kind:
+    """A kind of runs on natural language."""
+    return Kind(spec, f"ditune.{runner}", sources, steps=operator.attrgetter("n_steps"), cost=operator.attrgetter("cost"))
+
 
 KINDS = {
     "RunSpec": Kind(
@@ -124,6 +140,11 @@ KINDS = {
         steps=run_steps,
         cost=run_cost,
     ),
+    "MapSpec": of_natural(MapSpec, "natural_runs:map_run", NATURAL),
+    "FirstSpec": of_natural(FirstSpec, "natural_runs:first_run", NATURAL),
+    "RoundsSpec": of_natural(RoundsSpec, "natural_runs:rounds_run", NATURAL),
+    "InstructionsSpec": of_natural(InstructionsSpec, "instruct_runs:instructions_run", INSTRUCT),
+    "InstructSpec": of_natural(InstructSpec, "instruct_runs:instruct_run", INSTRUCT),
 }
 """The classes of specs that have records, by name."""
 

@@ -69,11 +69,11 @@ def test_every_figure_has_a_name_a_caption_and_a_text_for_those_who_do_not_see_i
 
 def judged(stem: str) -> list[str]:
     """The claims that a chapter decides, as its cell of rules lists them."""
-    return re.findall(r'"([AD]\d+)"', re.search(r"IDS = (\[.*?\])", "".join("".join(cell["source"]) for cell in cells(stem))).group(1))
+    return re.findall(r'"([AD]\d+n?)"', re.search(r"IDS = (\[.*?\])", "".join("".join(cell["source"]) for cell in cells(stem))).group(1))
 
 
 def test_the_front_page_states_the_claims_of_the_ledger_with_both_verdicts_of_their_chapter():
-    pattern = r"^\| ([AD]\d+) \| (.+?) \| .*`notebooks/(\w+)\.ipynb::verdict_([AD]\d+):s.* \| .*`notebooks/(\w+)\.ipynb::larger_([AD]\d+):s.* \|$"
+    pattern = r"^\| ([AD]\d+n?) \| (.+?) \| .*`notebooks/(\w+)\.ipynb::verdict_([AD]\d+n?):s.* \| .*`notebooks/(\w+)\.ipynb::larger_([AD]\d+n?):s.* \|$"
     rows = re.findall(pattern, PAGES["index"], flags=re.MULTILINE)
     chapter = {id: stem for stem in JUDGING for id in judged(stem)}
     assert rows == [(c.id, c.statement, chapter[c.id], c.id, chapter[c.id], c.id) for c in claims.LEDGER.values()]

@@ -9,6 +9,7 @@ from .algorithms import running_algorithms
 from .common import literal
 from .encrypted import encrypted_rewriting
 from .language import code_generation, instruction_map
+from .natural import natural_instructions, self_instruct
 from .rewriting import long_tail, no_ops, number_of_rules, occurrences, rewriting_tasks, semantic_families, thresholds
 from .selection import active_selection, prompt_uncertainty, task_map
 
@@ -29,6 +30,8 @@ SPECS = {
     "12_encrypted_rewriting": encrypted_rewriting,
     "13_code_generation": code_generation,
     "14_instruction_diversity_map": instruction_map,
+    "15_natural_instructions": natural_instructions,
+    "16_self_instruct": self_instruct,
 }
 """The function of each notebook that trains, or whose parameters need a check; the other notebooks need no runs."""
 

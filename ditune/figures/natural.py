@@ -1,0 +1,325 @@
+"""Chapter 15: the task map of real tasks, words dropped beside natural paraphrases, and selection among real tasks, beside the paper's.
+
+A table of runs is one of `records.frame`, with the runs of the map, of the first rounds and of the later ones; `claims.natural.learning`
+gives the curves. A map has a row per task: seed, task, kind, group, and what was measured. NAME of a table: "profile laptop".
+"""
+
+import numpy as np
+import pandas
+import torch
+from scipy.stats import spearmanr
+
+from .. import plotting, records
+from ..claims.ledger import sentence
+from ..claims.natural import learning
+from ..claims.selection import GROUPS, difference
+from ..intervals import Interval, interval
+from ..natural import KINDS, POOLS, is_here, usable
+from ..natural_specs import FirstSpec, MapSpec, RoundsSpec
+from ..plotting import made_by, sign, table
+from ..select_tables import found
+from ..selection import Candidates, groups
+from ..specs import Spec
+from .selection import PAPER_ROUGE, PAPER_TASKS, clear, hundredfold, named, style
+from .task_map import COLORS, PAPER_RISE, paper_map, scatter
+
+OF_GROUP = 68 / 620
+"""Share of a map's tasks in each group, as in the paper."""
+PAPER_START, PAPER_SPREAD = 44.15, (0.5, 0.8)
+"""ROUGE-L of the paper's first model; the standard deviation between its five splits, which is twice that of the published bars."""
+SELECTIONS = ("random", "uncertainty", "high_perplexity", "low_perplexity", "inverse_confidence")
+TRAINED = ("random", "uncertainty", "easy", "difficult")
+UNIT = "0.01 nats a token"
+CUBE_ROOT = (np.cbrt, lambda root: root**3)
+
+
+# ---- maps ------------------------------------------------------------------------------------------------------------
+
+
+def grouped(columns: dict, n: int, share: float, seed: int) -> pandas.DataFrame:
+    """A map from a record's columns, with n tasks in each group; a task in two of them is named by the first of `GROUPS`."""
+    rows = pandas.DataFrame(columns).assign(seed=seed)
+    measures = {name: torch.tensor(rows[name].to_numpy()) for name in ("uncertainty", "probability", "perplexity")}
+    tasks = Candidates(torch.arange(len(rows)), torch.tensor((rows["kind"] == KINDS[1]).to_numpy()), **measures)
+    chosen = groups(tasks, n, share, seed, "selection/1")
+    return rows.assign(group=rows.index.map({i: group for group in reversed(chosen) for i in chosen[group].tolist()}).fillna(""))
+
+
+def pretrained_map(specs: list[Spec]) -> pandas.DataFrame:
+    """The map of the pretrained model; empty where there is none."""
+    for spec, result in found(s for s in specs if type(s) is MapSpec):
+        kinds = result["map"]["kind"]
+        return grouped(result["map"], max(1, round(OF_GROUP * len(kinds))), kinds.count(KINDS[1]) / len(kinds), spec.seed)
+    return pandas.DataFrame()
+
+
+def first_maps(specs: list[Spec]) -> pandas.DataFrame:
+    """The maps of the first models, a seed after the other; a group has as many tasks as a selection."""
+    n = {spec.first: spec.n_select for spec in specs if isinstance(spec, RoundsSpec)}
+    tables = [grouped(result["map"], n[spec], spec.share, spec.seed) for spec, result in found(n)]
+    return pandas.concat(tables, ignore_index=True) if tables else pandas.DataFrame()
+
+
+def maps(runs: dict[str, list[Spec]]) -> dict[str, pandas.DataFrame]:
+    """The maps to be drawn: of each set of runs that of the pretrained model, and of the last one that of the first tuned model."""
+    out = {f"{name}: pretrained model": rows for name, specs in runs.items() if len(rows := pretrained_map(specs))}
+    name, specs = list(runs.items())[-1]
+    rows = first_maps(specs)
+    return out | ({f"{name}: first tuned model, seed {rows['seed'].iloc[0]}": rows[rows["seed"] == rows["seed"].iloc[0]]} if len(rows) else {})
+
+
+def map_figure(found_maps: dict[str, pandas.DataFrame], origins: list[str]):
+    """The paper's map and ours, groups in the paper's colours, uncertainty on a cube-root axis."""
+    panels = {"Kung et al. 2023 (read off)": paper_map()} | {f"{title}\n{len(rows)} tasks": rows for title, rows in found_maps.items()}
+    figure, axes = plotting.plt.subplots(len(panels), 1, figsize=(plotting.WIDTH, 3.2 * len(panels) + 0.4), squeeze=False)
+    for ax, (title, rows) in zip(axes[:, 0], panels.items()):
+        scatter(ax, rows, "group", COLORS)
+        for group, one in rows[rows["group"] != ""].groupby("group"):
+            box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": COLORS[group], "alpha": 0.9}
+            ax.text(one["uncertainty"].median(), one["probability"].median(), group, ha="center", va="center", fontsize=9, bbox=box)
+        ax.set_title(title)
+    axes[-1, 0].set_xlabel("prompt uncertainty (cube-root axis)")
+    sign(figure, origins)
+    return figure
+
+
+def ranges_table(found_maps: dict[str, pandas.DataFrame], caption: str, name: str) -> str:
+    """Where the groups lie in the paper's map and in ours: smallest, median and largest value of both axes."""
+    rows = []
+    for title, one in {"Kung et al. 2023 (read off)": paper_map(), **found_maps}.items():
+        for group in ("", *GROUPS):
+            of_group = one if group == "" else one[one["group"] == group]
+            cells = ["{:.3f} / {:.3f} / {:.3f}".format(*of_group[axis].quantile([0, 0.5, 1])) if len(of_group) else "none" for axis in ("uncertainty", "probability")]
+            rows.append([title if group == "" else "", group or "all", len(of_group), *cells])
+    return table(caption, name, ["map", "group", "tasks", "uncertainty: least / median / most", "probability"], rows)
+
+
+def examples(specs: list[Spec], rows: pandas.DataFrame) -> str:
+    """One task of each group of the pretrained model's map, that of median uncertainty: its first instance where its pool is here, and the
+    model's answer."""
+    spec = next(spec for spec in specs if type(spec) is MapSpec)
+    here = {task.name: task for pool in spec.pool if pool not in POOLS or is_here(pool) for task in usable((pool,), spec.most_letters)}
+    parts = []
+    for group in GROUPS:
+        of_group = rows[rows["group"] == group].sort_values(["uncertainty", "task"])
+        if len(of_group):
+            one = of_group.iloc[len(of_group) // 2]
+            known = f"`{one['task']}`, {one['kind']}; uncertainty {one['uncertainty']:.3f}, probability {one['probability']:.3f}, ROUGE-L {one['rouge_l']:.2f}"
+            lines = [f"Model: {one['written']}"]
+            if task := here.get(one["task"]):
+                lines = [f"Definition: {task.definition or '(in the input)'}", f"Input: {task.instances[0][0]}", *lines, f"Right: {task.instances[0][1][0]}"]
+            shown = "".join(letter if letter.isprintable() or letter == "\n" else "·" for letter in "\n".join(lines).replace("```", ""))
+            parts.append(f"**{group}** ({known})\n\n```text\n{shown}\n```")
+    return "\n\n".join(parts)
+
+
+def rightness(specs: list[Spec]) -> pandas.DataFrame:
+    """What claim A4n looks at: a row per seed and group of the first models' maps ("all": every task), with rouge_l, the mean ROUGE-L of the
+    model's own answers; n tasks; key and state of the run."""
+    rows, all_maps = [], first_maps(specs)
+    runs = {spec.seed: spec for spec in specs if type(spec) is FirstSpec}
+    for seed, tasks in all_maps.groupby("seed") if len(all_maps) else ():
+        for group in (*GROUPS, "all"):
+            one = tasks if group == "all" else tasks[tasks["group"] == group]
+            means = {name: one[name].mean() for name in ("rouge_l", "uncertainty", "probability")}
+            rows.append({"seed": seed, "group": group, "n": len(one), "key": runs[seed].key, "state": records.find(runs[seed]).state} | means)
+    return pandas.DataFrame(rows)
+
+
+# ---- words dropped and natural paraphrases ---------------------------------------------------------------------------
+
+
+def agreement(rows: pandas.DataFrame) -> dict[str, float]:
+    """Spearman's correlation over the tasks that have paraphrases (n of them): of uncertainty by paraphrases with that by dropped words, and
+    of each with the prediction probability."""
+    both = rows.dropna(subset=["paraphrased"]) if "paraphrased" in rows else rows[:0]
+    if len(both) < 3:
+        return {"n": len(both)}
+    pairs = {"both": ("uncertainty", "paraphrased"), "dropped, probability": ("uncertainty", "probability"), "paraphrased, probability": ("paraphrased", "probability")}
+    return {"n": len(both)} | {name: float(spearmanr(both[a], both[b].astype(float)).statistic) for name, (a, b) in pairs.items()}
+
+
+def agreement_figure(found_maps: dict[str, pandas.DataFrame], origins: list[str]):
+    """Uncertainty by natural paraphrases against uncertainty by dropped words, a point a task, axes cube-root."""
+    panels = {title: rows.dropna(subset=["paraphrased"]) for title, rows in found_maps.items()}
+    figure, axes = plotting.plt.subplots(len(panels), 1, figsize=(plotting.WIDTH, 3.0 * len(panels) + 0.4), squeeze=False)
+    for ax, (title, rows) in zip(axes[:, 0], panels.items()):
+        reach = 1.1 * max([0.01, *rows["uncertainty"], *rows["paraphrased"]])
+        ax.plot([0, reach], [0, reach], color=plotting.QUIET, linewidth=0.8)
+        ax.scatter(rows["uncertainty"], rows["paraphrased"].astype(float), s=26, color=plotting.BLUE, edgecolor="white", linewidth=0.4)
+        ax.set_xscale("function", functions=CUBE_ROOT)
+        ax.set_yscale("function", functions=CUBE_ROOT)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_locator(plotting.mpl.ticker.FixedLocator([t for t in (0.001, 0.01, 0.03, 0.1, 0.2, 0.4, 0.7) if t <= reach]))
+            axis.set_major_formatter(plotting.mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.set(xlim=(0, reach), ylim=(0, reach), ylabel="by natural paraphrases")
+        ax.set_title(f"{title}\n{len(rows)} tasks" + (f", rank correlation {rank:.2f}" if (rank := agreement(rows).get("both")) is not None else ""))
+    axes[-1, 0].set_xlabel("prompt uncertainty by dropped words (cube-root axes)")
+    sign(figure, origins)
+    return figure
+
+
+def agreement_in_words(rows: pandas.DataFrame, name: str) -> str:
+    """How far the two rankings agree, in a sentence."""
+    ranks = agreement(rows)
+    if "both" not in ranks:
+        return f"In {name}, too few tasks have paraphrases."
+    return (
+        f"In {name}, the rank correlation between the two over {ranks['n']} tasks is {ranks['both']:.2f}; with the prediction probability, uncertainty by dropped words has {ranks['dropped, probability']:.2f} and "
+        f"uncertainty by paraphrases {ranks['paraphrased, probability']:.2f}."
+    )
+
+
+# ---- curves ----------------------------------------------------------------------------------------------------------
+
+
+def rises(frame: pandas.DataFrame, tasks: str = "test") -> pandas.DataFrame:
+    """How far each run has risen above the first model of its seed: strategy, seed, round, n_trained, likelihood (hundredths of a nat a
+    token) and rouge_l (points of 100)."""
+    rows = learning(frame, tasks)
+    index = ["strategy", "seed"]
+    start = rows[rows["round"] == 0].set_index(index)[["likelihood", "rouge_l"]]
+    values = 100 * (rows.set_index(index)[["likelihood", "rouge_l"]] - start.reindex(rows.set_index(index).index))
+    return rows[[*index, "round", "n_trained"]].assign(**{name: values[name].to_numpy() for name in values})
+
+
+def draw(ax, rows: pandas.DataFrame, strategies, value: str, words=named):
+    """Rises against the number of tasks: open marks are seeds, lines join means, bars are intervals of the means."""
+    there = [name for name in strategies if name in set(rows["strategy"])]
+    apart = 0.06 * np.diff(np.unique(rows["n_trained"])).min()
+    for i, strategy in enumerate(there):
+        one, aside = rows[rows["strategy"] == strategy], apart * (i - (len(there) - 1) / 2)
+        means = {n: interval(group[value]) for n, group in one.groupby("n_trained")}
+        ax.plot(one["n_trained"] + aside, one[value], linestyle="", markersize=3, fillstyle="none", alpha=0.6, **style(strategy))
+        error = np.nan_to_num([[m.mean - m.low for m in means.values()], [m.high - m.mean for m in means.values()]]).clip(min=0)
+        ax.errorbar([n + aside for n in means], [m.mean for m in means.values()], yerr=error, capsize=2.5, linewidth=1.4, markersize=4, label=words(strategy), **style(strategy))
+    ax.axhline(0, color=plotting.QUIET, linewidth=0.8)
+    ax.set_xticks(sorted(set(rows["n_trained"])))
+
+
+def papers_curves(ax):
+    """The paper's rises in ROUGE-L, with the standard deviation between its splits."""
+    for strategy, values in PAPER_ROUGE.items():
+        rise = np.array((PAPER_START, *values)) - PAPER_START
+        ax.errorbar((68, *PAPER_TASKS), rise, yerr=np.mean(PAPER_SPREAD), elinewidth=0.7, capsize=2, linewidth=1.2, markersize=4, label=named(strategy), **style(strategy))
+    ax.set_title("Kung et al. 2023: test tasks, five splits;\nbars: about one standard deviation")
+
+
+def papers_groups(ax):
+    """The paper's rises in ROUGE-L by training on a group."""
+    for group, values in PAPER_RISE.items():
+        ax.plot((68, 136, 204), (0, *values), linewidth=1.2, markersize=4, label=group, **style(GROUPS.get(group, group)))
+    ax.set_title("Kung et al. 2023: test tasks, three runs (read off)")
+
+
+def group_of(strategy: str) -> str:
+    """The group of the map that a strategy selects.
+
+    >>> group_of("uncertainty"), group_of("random")
+    ('ambiguous', 'random')
+    """
+    return next((group for group, selects in GROUPS.items() if selects == strategy), strategy)
+
+
+def curves_figure(tables: dict, strategies=SELECTIONS, papers=papers_curves, words=named):
+    """A panel for each table of runs, and the paper's below."""
+    tables = {name: rows for name, rows in tables.items() if len(rises(rows))}
+    figure, axes = plotting.plt.subplots(len(tables) + 1, 1, figsize=(plotting.WIDTH, plotting.PANEL * (len(tables) + 1) + 0.6), squeeze=False)
+    for ax, (name, frame) in zip(axes[:, 0], tables.items()):
+        draw(ax, rises(frame), strategies, "likelihood", words)
+        ax.set_title(f"{sentence([name])}: test tasks")
+        ax.set_ylabel(f"likelihood above the first\nmodel ({UNIT})")
+    papers(axes[-1, 0])
+    axes[-1, 0].set(ylabel="ROUGE-L above the first\nmodel (points of 100)", xlabel="tasks trained on")
+    axes[-1, 0].set_xticks(sorted({int(x) for line in axes[-1, 0].lines for x in line.get_xdata()}))
+    entries = {label: handle for ax in axes[:, 0] for handle, label in zip(*ax.get_legend_handles_labels())}
+    figure.legend(entries.values(), entries.keys(), loc="outside upper left", ncols=3, columnspacing=1.2)
+    sign(figure, [made_by(frame, name) for name, frame in tables.items()])
+    return figure
+
+
+def groups_figure(tables: dict):
+    """Training on each group of the map."""
+    return curves_figure(tables, TRAINED, papers_groups, group_of)
+
+
+# ---- tables ----------------------------------------------------------------------------------------------------------
+
+
+def gain(frame: pandas.DataFrame, strategy: str, tasks: str, value: str) -> tuple[Interval, list[float]]:
+    """The gain over random selection, averaged over the rounds, and by seed: of the likelihood or of ROUGE-L."""
+    rows = learning(frame, tasks).query("round > 0")
+    means = [rows[rows["strategy"] == name].groupby("seed")[value].mean() for name in ("random", strategy)]
+    return difference(*means), (means[1] - means[0]).dropna().tolist()
+
+
+def gains_table(tables: dict, caption: str, name: str) -> str:
+    """The gain of each strategy over random selection: likelihood and ROUGE-L on test tasks, likelihood on validation tasks."""
+    rows = []
+    for runs, frame in tables.items():
+        there = [s for s in dict.fromkeys((*SELECTIONS, *TRAINED)) if s != "random" and s in set(learning(frame)["strategy"])] if len(frame) else []
+        for strategy in there:
+            likelihood, each = gain(frame, strategy, "test", "likelihood")
+            others = [gain(frame, strategy, *which)[0] for which in (("test", "rouge_l"), ("validation", "likelihood"))]
+            by_seed = ", ".join(f"{100 * value:+.1f}" for value in each)
+            rows.append([runs if strategy == there[0] else "", named(strategy), hundredfold(likelihood), by_seed, *map(hundredfold, others)])
+    columns = [f"test: likelihood ({UNIT})", "by seed", "test: ROUGE-L (points)", "validation: likelihood"]
+    return table(caption, name, ["runs", "selection", *columns], rows)
+
+
+def costs_table(runs: dict[str, list[Spec]], caption: str, name: str) -> str:
+    """What a measurement costs: prompts with an answer, forward passes, tokens read, seconds of a task; and trainings."""
+    rows = []
+    for title, specs in runs.items():
+        for spec, result in found(s for s in specs if type(s) in (MapSpec, FirstSpec)):
+            n, cost = len(result["map"]["task"]), result["metrics"].get("map") or result["costs"][0]
+            what = "pretrained model, all tasks" if type(spec) is MapSpec else f"first model, seed {spec.seed}"
+            trained = f"{result['train_s']:.0f}" if "train_s" in result else "–"
+            rows.append([title, what, n, f"{n * spec.n * (spec.k + 1):,}", f"{cost['n_passes']:,}", f"{cost['n_read']:,}", f"{result['score_s'] / n:.2f}", trained])
+    return table(caption, name, ["runs", "measured", "tasks", "answers scored, at most", "forward passes", "tokens read", "seconds a task", "seconds of training"], rows)
+
+
+SETTINGS = {
+    "model": ("T5-large, adapted to language modelling (770M)", lambda s: s.model),
+    "training": ("all weights, 8 passes", lambda s: f"LoRA of rank {s.tune.rank}, {s.passes:g} passes"),
+    "pool": ("Super-NaturalInstructions, 756 English tasks", lambda s: ", ".join(s.pool)),
+    "test": ("119 tasks of other categories", lambda s: f"{s.n_test} tasks of {', '.join(s.test)}"),
+    "initial tasks, tasks of a selection, candidates": ("68, 68, 620", lambda s: f"{s.n_initial}, {s.n_select}, {s.n_candidates}"),
+    "validation tasks": ("68", lambda s: s.n_validation),
+    "rounds": ("4", lambda s: s.n_rounds),
+    "share of classification tasks": ("24 of 68", lambda s: f"{s.share:.2f}"),
+    "instances of a task trained on": ("200", lambda s: s.n_instances),
+    "instances of a test task": ("100, greedy answers", lambda s: f"{s.n_test_instances} (likelihood), {s.n_written} (greedy answers)"),
+    "instances n, perturbed prompts k, drop rate": ("10, 10, 0.2", lambda s: f"{s.n}, {s.k}, {s.drop_rate:g}"),
+    "longest input with answer": ("1,024 and 128 tokens", lambda s: f"{s.most_letters} letters, {s.max_tokens} tokens written"),
+    "longest prompt before the input": ("within the 1,024", lambda s: f"{s.most_head} tokens"),
+}
+
+
+def settings_table(runs: dict[str, list[Spec]], caption: str, name: str) -> str:
+    """The paper's settings and those of sets of runs."""
+    rounds = {title: [spec for spec in specs if isinstance(spec, RoundsSpec)] for title, specs in runs.items()}
+    rows = [[what, paper, *(value(of_runs[0]) for of_runs in rounds.values())] for what, (paper, value) in SETTINGS.items()]
+    rows.append(["seeds (paper: splits)", "5", *(len({spec.seed for spec in of_runs}) for of_runs in rounds.values())])
+    return table(caption, name, ["setting", "paper", *runs], rows)
+
+
+def pools_table(runs: dict[str, list[Spec]], caption: str, name: str) -> str:
+    """The pools of the runs: what each is used for, its licence, where it is from."""
+    rows = []
+    for title, specs in runs.items():
+        used: dict[str, list[str]] = {}
+        for spec in specs:
+            for pool, what in [*((p, "mapped" if type(spec) is MapSpec else "trained on") for p in spec.pool), *((p, "tested") for p in getattr(spec, "test", ()))]:
+                used.setdefault(pool, []).append(what)
+        rows += [[title, pool, ", ".join(dict.fromkeys(what)), POOLS[pool].licence if pool in POOLS else "unknown: a folder of yours", POOLS[pool].origin if pool in POOLS else pool] for pool, what in used.items()]
+    return table(caption, name, ["runs", "pool", "use", "licence", "origin"], rows)
+
+
+def summary(frame: pandas.DataFrame, name: str) -> str:
+    """Whether prompt uncertainty gains over random selection, in a sentence."""
+    if not len(learning(frame)) or "uncertainty" not in set(frame["strategy"]):
+        return f"No rounds of {name} are recorded."
+    found, _ = gain(frame, "uncertainty", "test", "likelihood")
+    return f"In {name}, prompt uncertainty gains {hundredfold(found)} hundredths of a nat a token over random selection, averaged over the rounds: {clear(found)}."
+

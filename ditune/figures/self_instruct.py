@@ -1,0 +1,156 @@
+"""Chapter 16: selection among instructions, in likelihood and in wins minus losses, beside the counts of the paper's judges.
+
+A table of runs is one of `claims.natural`: a row per run and budget, and one for the model before any tuning. NAME: "profile laptop".
+"""
+
+import numpy as np
+
+from .. import plotting
+from ..claims import natural as rules
+from ..claims.language import crossed
+from ..claims.ledger import sentence
+from ..claims.natural import METHOD, by_budget, gains
+from ..natural_specs import InstructionsSpec, InstructSpec
+from ..plotting import made_by, number, sign, table
+from ..select_tables import found
+from ..self_instruct import source_of
+from ..specs import Spec
+from .natural import UNIT
+from .selection import clear, named, style
+
+PAPER_BUDGETS = (1000, 2000, 4000, 8000, 16000)
+PAPER_WINS = {
+    "GPT-4": {"uncertainty": (11, 27, -19, 14, -5), "high_perplexity": (-24, 2, -7, -8, -16), "low_perplexity": (-8, -18, -29, -31, -26), "all": (88, 74, 34, 28, 17)},
+    "ChatGPT": {"uncertainty": (24, 21, 10, 10, 0), "high_perplexity": (-37, 14, -2, 1, -25), "low_perplexity": (-30, -8, -32, -26, -20), "all": (55, 54, 25, 22, 10)},
+    "people": {"uncertainty": (13, 8, 11, 9, -2)},
+}
+"""Wins minus losses against random selection of as many instructions, as stored in the authors' repository; all: tuned on the whole 52,000."""
+
+
+# ---- figures ---------------------------------------------------------------------------------------------------------
+
+
+def strategies_of(frame) -> list[str]:
+    """The strategies of a table, but for random selection."""
+    return [name for name in dict.fromkeys(frame["strategy"].dropna()) if name != "random"]
+
+
+def gains_figure(tables: dict):
+    """A panel for each table of runs: the gain of each strategy over random selection by budget."""
+    tables = {name: frame for name, frame in tables.items() if len(frame)}
+    figure, axes = plotting.plt.subplots(len(tables), 1, figsize=(plotting.WIDTH, plotting.PANEL * len(tables) + 0.8), squeeze=False)
+    for ax, (name, frame) in zip(axes[:, 0], tables.items()):
+        lines(ax, frame, lambda frame, strategy, budget: crossed(gains(frame, "random", strategy, budget)), lambda values: values.mean(axis=1))
+        ax.set_title(f"{sentence([name])}: {answers_of(frame)} answers")
+        ax.set_ylabel(f"gain over random\nselection ({UNIT})")
+    axes[-1, 0].set_xlabel("instructions tuned on (logarithmic)")
+    finish(figure, axes, tables)
+    return figure
+
+
+def wins_figure(tables: dict):
+    """Wins minus losses against random selection, in a hundred answers: ours, and the paper's judges' counts below."""
+    tables = {name: frame for name, frame in tables.items() if len(frame)}
+    panels = len(tables) + len(PAPER_WINS)
+    figure, axes = plotting.plt.subplots(panels, 1, figsize=(plotting.WIDTH, 2.4 * panels + 0.8), squeeze=False)
+    for ax, (name, frame) in zip(axes[:, 0], tables.items()):
+        lines(ax, frame, lambda frame, strategy, budget: rules.wins(frame, "random", strategy, budget), lambda values: 100 * np.sign(values).mean(axis=1))
+        ax.set_title(f"{sentence([name])}: likelihood of {answers_of(frame)} answers")
+        ax.set_ylabel("wins - losses\n(of 100)")
+    for ax, (judge, counts) in zip(axes[len(tables) :, 0], PAPER_WINS.items()):
+        for strategy, values in counts.items():
+            look = {"color": plotting.BLACK, "marker": "*"} if strategy == "all" else style(strategy)
+            ax.plot(PAPER_BUDGETS, values, linewidth=1.2, markersize=5, label="all 52,000 (paper)" if strategy == "all" else named(strategy), **look)
+        axis(ax, PAPER_BUDGETS)
+        ax.set_title(f"Kung et al. 2023: judged by {judge}")
+        ax.set_ylabel("wins - losses\n(count)")
+    axes[-1, 0].set_xlabel("instructions tuned on (logarithmic)")
+    finish(figure, axes, tables)
+    return figure
+
+
+def lines(ax, frame, middle, by_seed):
+    """A line for each strategy: `middle`(frame, strategy, budget) with its interval, and open marks, `by_seed` of the gains (S, P)."""
+    there, at = strategies_of(frame), rules.budgets(frame)
+    for i, strategy in enumerate(there):
+        means = {n: m for n in at if (m := middle(frame, strategy, n)).n}
+        where = [n * 1.03 ** (i - (len(there) - 1) / 2) for n in means]
+        for x, n in zip(where, means):
+            seeds = by_seed(gains(frame, "random", strategy, n))
+            ax.plot([x] * len(seeds), seeds, linestyle="", markersize=3, fillstyle="none", alpha=0.6, **style(strategy))
+        error = np.nan_to_num([[m.mean - m.low for m in means.values()], [m.high - m.mean for m in means.values()]]).clip(min=0)
+        ax.errorbar(where, [m.mean for m in means.values()], yerr=error, capsize=2.5, linewidth=1.4, markersize=4, label=named(strategy), **style(strategy))
+    axis(ax, at)
+
+
+def axis(ax, at):
+    """A logarithmic axis of budgets, and the line of random selection."""
+    ax.axhline(0, color=plotting.QUIET, linewidth=0.8)
+    ax.set_xscale("log")
+    ax.set_xticks(list(at), [number(n) for n in at])
+    ax.xaxis.set_minor_locator(plotting.mpl.ticker.NullLocator())
+
+
+def finish(figure, axes, tables: dict):
+    """Legend and origin."""
+    entries = {label: handle for ax in axes[:, 0] for handle, label in zip(*ax.get_legend_handles_labels())}
+    figure.legend(entries.values(), entries.keys(), loc="outside upper left", ncols=2, columnspacing=1.2)
+    sign(figure, [made_by(frame, name) for name, frame in tables.items()])
+
+
+def answers_of(frame) -> int:
+    """Number of answers that the runs are tested on."""
+    return int(frame["nll_each"].map(len).max())
+
+
+# ---- tables and words ------------------------------------------------------------------------------------------------
+
+
+def results_table(tables: dict, caption: str, name: str) -> str:
+    """By strategy and budget: gain over random selection and over the model before any tuning, wins minus losses."""
+    rows = []
+    for runs, frame in tables.items():
+        for strategy in ["random", *strategies_of(frame)] if len(frame) else []:
+            for budget in rules.budgets(frame):
+                over = crossed(gains(frame, "random", strategy, budget)) if strategy != "random" else "–"
+                won = signed(rules.wins(frame, "random", strategy, budget)) if strategy != "random" else "–"
+                before = crossed(gains(frame, strategy, strategy, budget, before=0))
+                if by_budget(frame, strategy, budget):
+                    rows.append([runs, named(strategy), f"{budget:,}", over, won, before])
+    return table(caption, name, ["runs", "selection", "instructions", f"gain over random ({UNIT})", "wins - losses of 100", "gain over not tuned"], rows)
+
+
+def signed(found) -> str:
+    """Wins minus losses with their interval over seeds."""
+    return f"{found.mean:+.0f}" + (f" [{found.low:+.0f}, {found.high:+.0f}]" if found.n > 1 else "")
+
+
+def data_table(runs: dict[str, list[Spec]], caption: str, name: str) -> str:
+    """The sets of the runs: what each is used for, its licence, where it is from."""
+    rows = []
+    for title, specs in runs.items():
+        spec = specs[0]
+        uses = {spec.pool: f"{spec.n_candidates:,} candidates a seed", **{test: f"up to {spec.n_test} tested" for test in spec.test}}
+        rows += [[title, one, use, source_of(one).licence, source_of(one).origin] for one, use in uses.items()]
+    return table(caption, name, ["runs", "set", "use", "licence", "origin"], rows)
+
+
+def costs_table(runs: dict[str, list[Spec]], caption: str, name: str) -> str:
+    """What measuring the candidates cost beside tuning."""
+    rows = []
+    for title, specs in runs.items():
+        for spec, result in found(s for s in specs if type(s) is InstructionsSpec):
+            (cost,), n = result["costs"], spec.n_candidates
+            trained = [r["train_s"] for s, r in found(s for s in specs if isinstance(s, InstructSpec) and s.first == spec)]
+            mean = f"{sum(trained) / len(trained):.0f}" if trained else "–"
+            rows.append([title, spec.seed, f"{n:,}", f"{cost['n_passes']:,}", f"{cost['n_read']:,}", f"{result['score_s'] / n:.2f}", mean])
+    return table(caption, name, ["runs", "seed", "candidates", "forward passes", "tokens read", "seconds a candidate", "seconds of the trainings of a strategy"], rows)
+
+
+def summary(frame, name: str) -> str:
+    """Whether prompt uncertainty gains over random selection, in a sentence."""
+    if not len(frame) or METHOD not in strategies_of(frame):
+        return f"No runs of {name} are recorded."
+    over = rules.gain(frame, "random")
+    won = ", ".join(f"{signed(rules.wins(frame, 'random', METHOD, n))} with {n:,}" for n in rules.budgets(frame))
+    return f"In {name}, prompt uncertainty gains {over} hundredths of a nat a token over random selection, averaged over the budgets: {clear(over)}. Its wins minus losses of 100 answers: {won}."

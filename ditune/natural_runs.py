@@ -1,0 +1,244 @@
+"""Runs on tasks in natural language: the map of a pretrained model, and active selection with a model that is tuned on what is selected.
+
+    pools -> split by the seed -> first round (tune, test, measure) -> select -> tune anew on all tasks so far, test, measure -> ...
+
+Source: Kung et al. 2023 (arXiv 2311.00288). The first round of a seed is a record of its own, which all strategies of the seed use.
+"""
+
+import json
+import time
+from pathlib import Path
+
+import torch
+
+from . import records
+from .backends import Stopped, compute
+from .language import train
+from .natural import KINDS, POOLS, SPLITS, Task, fingerprint, rouge_l, usable
+from .natural_specs import FirstSpec, MapSpec, RoundsSpec, ScoreSpec
+from .pretrained import Pretrained, adapt, load, plain
+from .prompting import CountingScorer, Template, by_paraphrases, likelihoods, measured, pairs, written
+from .select_specs import STRATEGIES
+from .selection import Candidates, select
+from .specs import Spec, SpecError
+from .train import keep_freed_memory
+from .uncertainty import UncertaintySpec
+
+GROUP = 64  # tasks of a map that are measured in one call of the scorer, and kept if the run is stopped
+PARAPHRASES = 4  # most that are read
+
+
+def uncertainty_spec(spec: ScoreSpec, **changes) -> UncertaintySpec:
+    """How uncertainty is measured in a run."""
+    return UncertaintySpec(**{"n": getattr(spec, "n", 1), "k": spec.k, "drop_rate": spec.drop_rate, "max_tokens": spec.max_tokens} | changes)
+
+
+def begun(spec: ScoreSpec) -> tuple[float, Pretrained]:
+    """The clock, and the model, on one thread."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    return time.perf_counter(), load(spec.model, spec.dtype)
+
+
+def device_of(lm: Pretrained) -> str:
+    """What a record says of the machine."""
+    return torch.cuda.get_device_name() if lm.model.device.type == "cuda" else "cpu"
+
+
+def of_pools(names: tuple[str, ...], tasks: list[Task]) -> dict:
+    """What a record says of its data."""
+    known = {name: {"licence": POOLS[name].licence, "origin": POOLS[name].origin} for name in names if name in POOLS}
+    return {"pools": known, "tasks": len(tasks), "fingerprint": fingerprint(tasks)}
+
+
+def references(tasks: list[Task]) -> list[list[tuple[str, ...]]]:
+    """The right answers to each instance of each task."""
+    return [[outputs for _, outputs in task.instances] for task in tasks]
+
+
+# ---- the map ---------------------------------------------------------------------------------------------------------
+
+
+def map_run(spec: MapSpec, checkpoint: Path, progress=lambda step, n_steps: None) -> dict:
+    """Measure every task of the pools, those for evaluation only included, by the pretrained model; plain data:
+
+    map: columns task, kind, pool, all of `prompting.measured`, and paraphrased, the uncertainty by natural paraphrases (None for tasks
+    that have none); metrics: {"map": {n, n_passes, n_read}}; data; score_s, wall_s, device.
+    """
+    started, lm = begun(spec)
+    tasks = usable(spec.pool, spec.most_letters)
+    template, scorer = Template(lm, spec.most_head), CountingScorer(lm)
+    kept = checkpoint.with_suffix(".json")
+    state = json.loads(kept.read_text()) if kept.exists() else {"map": {}, "score_s": 0.0, "n_passes": 0, "n_read": 0}
+    for at in range(len(state["map"].get("task", ())), len(tasks), GROUP):
+        since, before, some = time.perf_counter(), scorer.costs(), tasks[at : at + GROUP]
+        columns, answers = measured(scorer, [template.task(task) for task in some], uncertainty_spec(spec), spec.seed, references(some))
+        columns["paraphrased"] = by_paraphrases(scorer, template, some, answers, PARAPHRASES)
+        columns |= {"task": [task.name for task in some], "kind": [task.kind for task in some]}
+        state["map"] = {name: state["map"].get(name, []) + values for name, values in columns.items()}
+        state["score_s"] += time.perf_counter() - since
+        state |= {name: state[name] + n - before[name] for name, n in scorer.costs().items()}
+        records.write(kept, json.dumps(state))
+        progress(at * spec.n_steps // len(tasks), spec.n_steps)
+    kept.unlink(missing_ok=True)
+    metrics = {"map": {"n": len(tasks), "n_passes": state["n_passes"], "n_read": state["n_read"]}}
+    shared = {"metrics": metrics, "curve": [], "map": state["map"], "data": of_pools(spec.pool, tasks), "score_s": state["score_s"]}
+    return shared | {"wall_s": time.perf_counter() - started, "device": device_of(lm)}
+
+
+# ---- splits ----------------------------------------------------------------------------------------------------------
+
+
+def drawn(tasks: list[Task], n: int, share: float, seed: int, name: str) -> list[Task]:
+    """n of the tasks, a share of them classification tasks, drawn by the stream `name` of the seed, in their order."""
+    everything = Candidates(torch.arange(len(tasks)), torch.tensor([task.kind == KINDS[1] for task in tasks]))
+    return [tasks[i] for i in select("random", everything, n, share, seed, name).tolist()]
+
+
+def split_of(spec: FirstSpec) -> dict[str, list[Task]]:
+    """The tasks of "test", "validation", "initial" and "candidates", none in two of them. SpecError: there are too few."""
+    tested = usable(spec.test, spec.most_letters, SPLITS[1])
+    names = {task.name for task in tested}
+    left = [task for task in usable(spec.pool, spec.most_letters, SPLITS[0]) if task.name not in names]
+    found = {"test": drawn(tested, spec.n_test, spec.share, 0, "test")}
+    for name, n, share in (("validation", spec.n_validation, 0.5), ("initial", spec.n_initial, spec.share), ("candidates", spec.n_candidates, spec.share)):
+        found[name] = drawn(left, n, share, spec.seed, name)
+        left = [task for task in left if task not in found[name]]
+    if len(found["initial"]) < spec.n_initial or not found["candidates"]:
+        raise SpecError(f"the pools {', '.join(spec.pool)} leave {len(found['initial'])} initial tasks and {len(found['candidates'])} candidates; needed: {spec.n_initial} and one or more")
+    return found
+
+
+# ---- one round -------------------------------------------------------------------------------------------------------
+
+
+class Round:
+    """A pretrained model that is tuned on tasks, tested, and asked about others; the split and all tokens are made once."""
+
+    def __init__(self, spec: FirstSpec):
+        self.spec, (self.started, self.base), self.train_s = spec, begun(spec), 0.0
+        self.split, self.template = split_of(spec), Template(self.base, spec.most_head)
+        self.prompts = {task.name: self.template.task(task) for tasks in self.split.values() for task in tasks}
+        self.pool = {task.name: task for name in ("initial", "candidates") for task in self.split[name]}
+
+    def tuned(self, names: list[str], checkpoint: Path, progress) -> tuple[CountingScorer, dict]:
+        """A scorer of the pretrained model tuned on the named tasks, and {n_examples, loss, tokens}; the seconds are added to `train_s`."""
+        since, spec = time.perf_counter(), self.spec
+        examples = [pair for name in names for pair in pairs(self.prompts[name], spec.n_instances, self.base.eos, spec.tune.max_tokens)]
+        tune = spec.tune.replace(n_steps=spec.steps(len(examples)))
+        lm = adapt(self.base, tune, spec.seed)
+        losses = train(lm, examples, tune, spec.seed, checkpoint, progress)
+        tokens = spec.passes * sum(len(prompt) + len(answer) for prompt, answer in examples)
+        self.train_s += time.perf_counter() - since
+        return CountingScorer(lm), {"n_examples": len(examples), "loss": losses[-1], "tokens": tokens}
+
+    def tested(self, scorer: CountingScorer, name: str) -> dict:
+        """nll: negative log-likelihood of the first reference, mean over its tokens, over instances, then over tasks; nll_each task;
+        rouge_l of greedy answers, likewise, and rouge_each task; n tasks."""
+        spec, tasks = self.spec, self.split[name]
+        prompts = [self.prompts[task.name] for task in tasks]
+        nll = likelihoods(scorer, prompts, spec.n_test_instances)
+        said = written(scorer, prompts, spec.n_written, spec.max_tokens)
+        scores = [[rouge_l(text, right) for text, right in zip(texts, of_task)] for texts, of_task in zip(said, references(tasks))]
+        rouge = [round(sum(each) / len(each), 5) for each in scores]
+        return {"nll": sum(nll) / len(nll), "nll_each": nll, "rouge_l": sum(rouge) / len(rouge), "rouge_each": rouge, "n": len(tasks)}
+
+    def measured(self, scorer: CountingScorer, names: list[str], **changes) -> dict[str, list]:
+        """The columns of `prompting.measured` for some candidates, with their names and kinds."""
+        tasks = [self.pool[name] for name in names]
+        how = uncertainty_spec(self.spec, **changes)
+        columns, _ = measured(scorer, [self.prompts[name] for name in names], how, self.spec.seed, references(tasks))
+        return {"task": names, "kind": [task.kind for task in tasks]} | columns
+
+    def report(self) -> dict:
+        """What the record of a run says beside its results."""
+        names = {name: [task.name for task in tasks] for name, tasks in self.split.items()}
+        kinds = {task.name: task.kind for tasks in self.split.values() for task in tasks}
+        data = of_pools((*self.spec.pool, *self.spec.test), [task for tasks in self.split.values() for task in tasks])
+        return {"split": names, "kinds": kinds, "data": data, "wall_s": time.perf_counter() - self.started, "device": device_of(self.base)}
+
+
+def first_run(spec: FirstSpec, checkpoint: Path, progress=lambda step, n_steps: None) -> dict:
+    """Tune on the initial tasks, test, measure the candidates; plain data:
+
+    metrics: {"round 0" and "round 0 validation": what `Round.tested` gives, with round, tasks ("test" or "validation") and n_trained};
+    curve: [{round, n_examples, loss, tokens}]; map: columns of the candidates; split: {part: names}; kinds: {name: kind}; costs: n_passes
+    and n_read of the measures; data; train_s, score_s, wall_s, device.
+    """
+    work = Round(spec)
+    names = [task.name for task in work.split["initial"]]
+    scorer, training = work.tuned(names, checkpoint, lambda step, _: progress(step, spec.n_steps))
+    metrics = tests(work, scorer, 0, len(names))
+    progress(spec.n_steps - 1, spec.n_steps)
+    since, before = time.perf_counter(), scorer.costs()
+    found = work.measured(scorer, [task.name for task in work.split["candidates"]])
+    costs = {"round": 0} | {name: n - before[name] for name, n in scorer.costs().items()}
+    shared = {"metrics": metrics, "curve": [{"round": 0} | training], "map": found, "costs": [costs]}
+    return shared | {"train_s": work.train_s, "score_s": time.perf_counter() - since} | work.report()
+
+
+def tests(work: Round, scorer: CountingScorer, number: int, n_trained: int) -> dict:
+    """The tests of a round, by name."""
+    parts = [name for name in ("test", "validation") if work.split[name]]
+    names = {"test": f"round {number}", "validation": f"round {number} validation"}
+    return {names[part]: {"round": number, "tasks": part, "n_trained": n_trained} | work.tested(scorer, part) for part in parts}
+
+
+# ---- the later rounds ------------------------------------------------------------------------------------------------
+
+
+def recorded(spec: Spec, progress=lambda: None) -> dict:
+    """The result of another spec: its record, or computed now, or waited for where another process is at it."""
+    (data,) = compute([spec], lambda step, n_steps: progress(), wait=True)
+    if data is None:
+        raise Stopped
+    if data["error"]:
+        raise RuntimeError(f"the run {spec.key} that this one begins with failed: {data['error'].strip().splitlines()[-1]}")
+    return data["result"]
+
+
+def rounds_run(spec: RoundsSpec, checkpoint: Path, progress=lambda step, n_steps: None) -> dict:
+    """Select, tune the pretrained model anew on all tasks so far, and test, n_rounds times; plain data as in `first_run`, with
+
+    selected: the names of the tasks of each selection; costs: of each selection after the first, which uses the measures of the first
+    round. There is no map.
+    """
+    first = recorded(spec.first, lambda: progress(0, spec.n_steps))
+    work, kept = Round(spec), checkpoint.with_suffix(".json")
+    state = json.loads(kept.read_text()) if kept.exists() else {"selected": [], "metrics": {}, "curve": [], "costs": [], "train_s": 0.0, "score_s": 0.0}
+    if not state["selected"]:
+        state["selected"].append(chosen(spec, first["map"], 1))
+    for number in range(len(state["curve"]) + 1, spec.n_rounds + 1):
+        names = first["split"]["initial"] + sum(state["selected"], [])
+        done = sum(point["steps"] + 1 for point in state["curve"])
+        of_round = checkpoint.with_name(f"{checkpoint.stem}-{number}.safetensors")
+        scorer, training = work.tuned(names, of_round, lambda step, _, done=done: progress(done + step, spec.n_steps))
+        state["metrics"] |= tests(work, scorer, number, len(names))
+        state["train_s"], work.train_s = state["train_s"] + work.train_s, 0.0
+        if number < spec.n_rounds:
+            since, before = time.perf_counter(), scorer.costs()
+            left = [task.name for task in work.split["candidates"] if task.name not in names]
+            state["selected"].append(chosen(spec, of_strategy(work, scorer, left), number + 1))
+            state["score_s"] += time.perf_counter() - since
+            state["costs"].append({"round": number} | {name: n - before[name] for name, n in scorer.costs().items()})
+        work.base = plain(scorer.lm)
+        state["curve"].append({"round": number, "steps": spec.steps(len(names) * spec.n_instances)} | training)
+        records.write(kept, json.dumps(state))
+        of_round.unlink(missing_ok=True)
+    kept.unlink(missing_ok=True)
+    return state | work.report()
+
+
+def of_strategy(work: Round, scorer: CountingScorer, names: list[str]) -> dict[str, list]:
+    """What a strategy needs to know of tasks; without perturbed prompts where it needs no uncertainty."""
+    needs = STRATEGIES[work.spec.strategy]
+    if not needs:
+        return {"task": names, "kind": [work.pool[name].kind for name in names]}
+    return work.measured(scorer, names, **({} if "uncertainty" in needs else {"k": 1, "drop_rate": 0.0}))
+
+
+def chosen(spec: RoundsSpec, columns: dict[str, list], number: int) -> list[str]:
+    """The names of the tasks that the strategy selects in a round."""
+    measures = {name: torch.tensor(columns[name], dtype=torch.float64) for name in ("uncertainty", "probability", "perplexity") if name in columns}
+    tasks = Candidates(torch.arange(len(columns["task"])), torch.tensor([kind == KINDS[1] for kind in columns["kind"]]), **measures)
+    return [columns["task"][i] for i in select(spec.strategy, tasks, spec.n_select, spec.share, spec.seed, f"selection/{number}").tolist()]

@@ -1,0 +1,145 @@
+"""Figures and tables of the chapters on tasks in natural language and on instructions: from made-up tables and small records."""
+
+import matplotlib
+import pandas as pd
+import pytest
+
+matplotlib.use("svg")
+
+import matplotlib.pyplot as plt  # noqa: E402
+from test_claims_natural import BASE, rounds, shifted, tuned  # noqa: E402
+
+from ditune import natural_runs, plotting, records  # noqa: E402
+from ditune.figures import natural, self_instruct  # noqa: E402
+from ditune.natural_runs import first_run, map_run, rounds_run  # noqa: E402
+from ditune.natural_specs import InstructSpec, MapSpec, RoundsSpec  # noqa: E402
+from ditune.pretrained import tune_spec  # noqa: E402
+
+OTHERS = {name: shifted(0.01 * i) for i, name in enumerate(("uncertainty", "inverse_confidence", "easy", "difficult"), 1)}
+SMALL = {"model": "tiny", "most_letters": 40, "k": 1, "max_tokens": 1, "n": 1, "most_head": 40, "pool": ["made_tasks"]}
+
+
+@pytest.fixture(autouse=True)
+def style(monkeypatch):
+    monkeypatch.delenv("DITUNE_DATA", raising=False)
+    plotting.use_style()
+    yield
+    plt.close("all")
+
+
+def specs() -> list:
+    loop = {"test": ["made_tasks"], "n_test": 2, "n_test_instances": 1, "n_written": 1, "n_validation": 0, "n_initial": 2, "n_candidates": 5, "n_rounds": 1, "n_select": 2, "n_instances": 1, "passes": 1.0}
+    runs = [RoundsSpec.of(**SMALL, **loop, tune=tune_spec("cpu", rank=2, alpha=4), strategy=name, seed=0) for name in ("random", "uncertainty")]
+    return [MapSpec.of(**SMALL, seed=0), runs[0].first, *runs]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with the records of a map, a first round and two strategies."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DITUNE_HOME", str(folder))
+        few = [task for task in natural_runs.usable(("made_tasks",), 40) if task.split == "train"][:20:2]
+        patch.setattr(natural_runs, "usable", lambda pools, most_letters, split="": few[:7] if split == "train" else few[7:] if split == "test" else few)
+        for spec, run in zip(specs(), (map_run, first_run, rounds_run, rounds_run)):
+            records.save(records.make(spec, run(spec, folder / f"{spec.key}.safetensors")))
+    return folder
+
+
+@pytest.fixture
+def recorded(home, monkeypatch) -> dict:
+    monkeypatch.setenv("DITUNE_HOME", str(home))
+    return {"profile test": specs()}
+
+
+def texts(figure) -> str:
+    return "\n".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
+
+
+# ---- chapter 15 ------------------------------------------------------------------------------------------------------
+
+
+def test_curves_show_the_rise_above_the_first_model_and_the_papers_with_its_whole_deviation():
+    frame = rounds(**BASE, **OTHERS)
+    figure = natural.curves_figure({"profile test": frame})
+    ours, papers = figure.axes
+    assert len(ours.get_legend_handles_labels()[1]) == 5 and "profile test · 3 seeds" in texts(figure)
+    means = [line for line in ours.lines if len(line.get_xdata()) == 3 and line.get_linestyle() == "-"]
+    assert [line.get_ydata()[0] for line in means] == [0.0] * 5 and means[0].get_ydata()[2] == pytest.approx(20.0)
+    bars = papers.collections[0].get_segments()
+    assert {round(float(top[1] - low[1]), 6) for low, top in bars} == {1.3} and [round(float(x)) for x in papers.get_xticks()] == [68, 136, 204, 272, 340]
+
+
+def test_groups_are_named_as_on_the_map():
+    figure = natural.groups_figure({"profile test": rounds(**BASE, **OTHERS)})
+    assert sorted(figure.axes[0].get_legend_handles_labels()[1]) == sorted(figure.axes[1].get_legend_handles_labels()[1]) == ["ambiguous", "difficult", "easy", "random"]
+
+
+def test_gains_are_paired_by_seed_and_in_the_units_they_are_named_in():
+    text = natural.gains_table({"profile test": rounds(**BASE, **OTHERS)}, "Gains", "tab-gains")
+    (row,) = [line for line in text.splitlines() if "| uncertainty |" in line]
+    assert row.split("|")[3:6] == [" +1.0 [+1.0, +1.0] ", " +1.0, +1.0, +1.0 ", " +0.0 [+0.0, +0.0] "]
+    assert "gains +1.0 [+1.0, +1.0] hundredths" in natural.summary(rounds(**BASE, **OTHERS), "profile test") and "No rounds" in natural.summary(rounds(seeds=0), "x")
+
+
+def test_maps_hold_every_task_in_groups_of_the_papers_share_and_are_drawn_beside_the_papers(recorded):
+    maps = natural.maps(recorded)
+    assert list(maps) == ["profile test: pretrained model", "profile test: first tuned model, seed 0"]
+    whole, first = maps.values()
+    assert len(whole) == 10 and (whole["group"] == "ambiguous").sum() == round(natural.OF_GROUP * len(whole)) and (first["group"] == "ambiguous").sum() == 2
+    assert set(whole.nlargest(1, "uncertainty")["group"]) == {"ambiguous"}
+    figure = natural.map_figure(maps, ["made by"])
+    assert len(figure.axes) == 3 and "Kung et al. 2023 (read off)" in texts(figure) and f"{len(whole)} tasks" in texts(figure)
+    table = natural.ranges_table(maps, "Ranges", "tab-ranges")
+    assert table.count("\n") == 5 + 3 * 4 and f"{whole['uncertainty'].max():.3f}" in table
+
+
+def test_one_task_of_each_group_is_shown_with_what_the_model_wrote(recorded):
+    text = natural.examples(recorded["profile test"], next(iter(natural.maps(recorded).values())))
+    assert text.count("```text") == text.count("Definition: ") == text.count("Right: ") == text.count("Model: ") >= 2
+    assert all(letter.isprintable() or letter == "\n" for letter in text)
+
+
+def test_rightness_is_the_mean_of_each_group_of_the_first_models_map(recorded):
+    table = natural.rightness(recorded["profile test"])
+    assert set(table["group"]) == {"ambiguous", "difficult", "easy", "all"} and set(table["state"]) == {"fresh"} and table.set_index("group")["n"]["all"] == 5
+    assert natural.rightness([]).empty
+
+
+def test_agreement_is_a_rank_correlation_over_the_tasks_that_have_paraphrases():
+    rows = pd.DataFrame({"uncertainty": [0.1, 0.2, 0.3, 0.9], "paraphrased": [0.3, 0.2, 0.1, None], "probability": [0.1, 0.2, 0.3, 0.5]})
+    assert natural.agreement(rows) == {"n": 3, "both": -1.0, "dropped, probability": 1.0, "paraphrased, probability": -1.0}
+    assert "rank correlation -1.00" in texts(natural.agreement_figure({"a map": rows}, ["made by"])) and "-1.00" in natural.agreement_in_words(rows, "a map")
+    assert "too few" in natural.agreement_in_words(rows[:2], "a map")
+
+
+def test_tables_of_costs_settings_and_pools_have_a_row_for_each(recorded):
+    costs = natural.costs_table(recorded, "Costs", "tab-costs")
+    assert costs.count("pretrained model, all tasks") == costs.count("first model, seed 0") == 1
+    assert "| initial tasks, tasks of a selection, candidates | 68, 68, 620 | 2, 2, 5 |" in natural.settings_table(recorded, "Settings", "tab-settings")
+    assert "| made_tasks | mapped, trained on, tested | MIT (made by this package) |" in natural.pools_table(recorded, "Pools", "tab-pools")
+
+
+# ---- chapter 16 ------------------------------------------------------------------------------------------------------
+
+
+def test_gains_and_wins_are_drawn_beside_the_papers_judges():
+    frame = tuned(uncertainty=0.05, high_perplexity=-0.05)
+    figure = self_instruct.gains_figure({"profile test": frame})
+    assert figure.axes[0].get_legend_handles_labels()[1] == ["uncertainty", "high perplexity"] and "40 answers" in texts(figure)
+    figure = self_instruct.wins_figure({"profile test": frame})
+    assert len(figure.axes) == 4 and all(f"judged by {judge}" in texts(figure) for judge in ("GPT-4", "ChatGPT", "people"))
+    assert list(figure.axes[1].lines[0].get_ydata()) == [11, 27, -19, 14, -5]
+
+
+def test_the_results_are_in_a_table_and_in_words():
+    frame = tuned(uncertainty=0.05)
+    text = self_instruct.results_table({"profile test": frame}, "Results", "tab-results")
+    assert text.count("| profile test |") == 4 and "| random | 8 | – | – | 20." in text
+    assert "clearly more" in self_instruct.summary(frame, "profile test") and "No runs" in self_instruct.summary(frame[:0], "x")
+
+
+def test_the_sets_of_the_runs_are_listed_with_their_licences():
+    spec = InstructSpec.of(model="tiny", pool="alpaca_general", test=["self_instruct_seed", "dolly_3k"], n_candidates=50, n_test=9, budgets=[2])
+    text = self_instruct.data_table({"profile test": [spec]}, "Sets", "tab-sets")
+    assert "| alpaca_general | 50 candidates a seed | CC BY-NC 4.0 |" in text and "| self_instruct_seed | up to 9 tested | Apache-2.0 |" in text

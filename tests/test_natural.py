@@ -1,0 +1,209 @@
+"""Pools of tasks in natural language: the genuine layout with all its gaps, files of tasks, the pool made here, ROUGE-L, prompts."""
+
+import gzip
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ditune import made_tasks, natural, self_instruct
+from ditune.natural import KINDS, Task, from_tree, load, parsed, rouge_l, shortened, usable
+from ditune.pretrained import load as load_model
+from ditune.prompting import Template, length, pairs
+from ditune.specs import SpecError
+
+ENGLISH = {"Input_language": ["English"], "Output_language": ["English"]}
+TASKS = {
+    "task001_plain": ENGLISH | {
+        "Definition": ["Say the colour."],
+        "Positive Examples": [{"input": "grass", "output": "green", "explanation": "It is."}, {"input": "snow", "output": "white", "explanation": ""}],
+        "Instances": [{"id": "a-0", "input": "coal ", "output": ["black", "dark"]}, {"id": "a-1", "input": "milk", "output": ["white"]}],
+        "Categories": ["Question Answering"], "Source": ["made"], "Instance License": ["MIT"],
+    },
+    "task002_no_definition": {"Instances": [{"id": f"b-{i}", "input": f"1 + {i}", "output": [str(1 + i)]} for i in (1, 2)]},
+    "task003_one_example": {"Definition": "Count.", "Positive Examples": [{"input": "a", "output": "1"}], "Instances": [{"id": f"c-{i}", "input": "a" * i, "output": str(i)} for i in (2, 3, 3)]},
+    "task004_twice": {"Definition": ["Copy."], "Instances": [{"id": "d-0", "input": "x", "output": ["x"]}, {"id": "d-0", "input": "y", "output": ["y"]}, {"id": "d-1", "input": "z", "output": [""]}]},
+    "task005_french": {"Input_language": ["English"], "Output_language": ["French"], "Definition": ["Translate."], "Instances": [{"id": "e-0", "input": "yes", "output": ["oui"]}]},
+    "task006_test": {"Definition": ["Test."], "Instances": [{"id": "f-0", "input": "x", "output": ["y"]}]},
+}  # fmt: skip
+SPLIT = {"train": list(TASKS)[:5], "test": ["task006_test"]}
+
+
+def tree(folder: Path, split=SPLIT) -> Path:
+    """A clone of Super-NaturalInstructions in small."""
+    (folder / "splits" / "default").mkdir(parents=True)
+    (folder / "tasks").mkdir()
+    for name, task in TASKS.items():
+        (folder / "tasks" / f"{name}.json").write_text(json.dumps(task))
+    for name, tasks in split.items():
+        (folder / "splits" / "default" / f"{name}_tasks.txt").write_text("\n".join(tasks) + "\n")
+    return folder
+
+
+@pytest.fixture
+def tasks(tmp_path) -> dict[str, Task]:
+    return {task.name: task for task in from_tree(tree(tmp_path))}
+
+
+def test_tasks_keep_their_split_and_those_not_in_english_are_left_out(tasks):
+    assert {name: task.split for name, task in tasks.items()} == {name: split for split, names in SPLIT.items() for name in names if name != "task005_french"}
+
+
+def test_a_task_has_all_references_and_says_where_it_is_from(tasks):
+    task = tasks["task001_plain"]
+    assert task.instances[0] == ("coal", ("black", "dark")) and task.examples == (("grass", "green"), ("snow", "white"))
+    assert (task.definition, task.categories, task.source, task.licence) == ("Say the colour.", ("Question Answering",), "made", "MIT")
+
+
+def test_an_instance_whose_id_occurred_before_or_that_has_no_output_is_left_out(tasks):
+    assert tasks["task004_twice"].instances == (("x", ("x",)),)
+
+
+def test_missing_examples_are_the_first_instances_which_then_are_none(tasks):
+    task = shortened(tasks["task003_one_example"], 100)
+    assert task.examples == (("a", "1"), ("aa", "2")) and task.instances == (("aaa", ("3",)),)
+
+
+def test_a_task_keeps_an_instance_and_a_word_that_can_be_dropped_or_is_left_out(tasks):
+    task = shortened(tasks["task002_no_definition"], 100)
+    assert task.definition == "" and task.examples == (("1 + 1", "2"),) and task.instances == (("1 + 2", ("3",)),)
+    assert shortened(task, 3) is None  # its instance has 6 letters
+    assert shortened(replace(task, examples=()), 100) is None and shortened(replace(task, examples=(), definition="Add."), 100).instances == task.instances
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ({"train": ["task001_plain"]}, "it has no splits/default/test_tasks.txt"),
+        ({"train": ["task007"], "test": []}, "lists task007, of which there is no tasks/task007.json"),
+        ({"train": ["task001_plain"], "test": ["task001_plain"]}, "lists task001_plain, which is in the other split too"),
+    ],
+)
+def test_a_folder_that_is_no_clone_is_refused_in_one_line(tmp_path, split, message):
+    with pytest.raises(SpecError, match=message):
+        load(str(tree(tmp_path, split)))
+
+
+def test_of_a_task_with_thousands_of_instances_the_first_ones_are_kept():
+    many = parsed({"Instances": [{"id": str(i), "input": str(i), "output": [str(i)]} for i in range(natural.MOST_INSTANCES + 5)]}, "t", "")
+    assert [text for text, _ in many.instances] == [str(i) for i in range(natural.MOST_INSTANCES)]
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=30))
+@settings(max_examples=60, deadline=None)
+def test_a_classification_is_a_task_whose_few_answers_recur(answers):
+    kind = parsed({"Instances": [{"id": str(i), "input": "x", "output": [a]} for i, a in enumerate(answers)]}, "t", "").kind
+    assert (kind == "classification") == (3 * len(set(answers)) <= len(answers))
+
+
+# ---- files of tasks --------------------------------------------------------------------------------------------------
+
+
+def pool_file(folder: Path, place: str, rows: list[dict]) -> None:
+    path = folder / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with gzip.open(path, "wt") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+def row(name: str, **fields) -> dict:
+    return {"name": name, "Definition": "Copy.", "alt_definitions": ["Copy.", "Say it again."], "split": None, "Instances": [{"input": f"x{i}", "output": [f"x{i}"]} for i in range(4)]} | fields
+
+
+def test_a_pool_for_evaluation_only_can_be_tested_on_and_never_trained_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("DITUNE_DATA", str(tmp_path))
+    pool_file(tmp_path, natural.POOLS["bbh"].place, [row("bbh_a")])
+    assert [task.name for task in usable(("bbh",), 100, "test")] == ["bbh_a"] and usable(("bbh",), 100)[0].eval_only
+    with pytest.raises(SpecError, match="the task 'bbh_a' of the pools bbh is for evaluation only"):
+        usable(("bbh",), 100, "train")
+
+
+def test_paraphrases_are_other_definitions_and_a_split_that_is_neither_is_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("DITUNE_DATA", str(tmp_path))
+    pool_file(tmp_path, natural.POOLS["niv2"].place, [row("a", split="other"), row("b", split="test")])
+    a, b = load("niv2")
+    assert a.paraphrases == ("Say it again.",) and (a.split, b.split) == ("", "test")
+    assert [task.name for task in usable(("niv2",), 100, "train")] == ["a"]
+
+
+def test_a_name_that_occurs_twice_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("DITUNE_DATA", str(tmp_path))
+    pool_file(tmp_path, natural.POOLS["niv2"].place, [row("a"), row("a")])
+    with pytest.raises(SpecError, match="has the task 'a' more than once"):
+        load("niv2")
+    pool_file(tmp_path, natural.POOLS["niv2"].place, [row("a")])
+    pool_file(tmp_path, natural.POOLS["p3"].place, [row("a")])
+    with pytest.raises(SpecError, match="pools niv2, p3: a task is in two of them"):
+        usable(("niv2", "p3"), 100)
+
+
+def test_a_pool_that_is_not_here_says_where_it_is_from_and_under_which_licence(monkeypatch):
+    monkeypatch.delenv("DITUNE_DATA", raising=False)
+    with pytest.raises(SpecError, match=r"the pool 'p3' is not here: DITUNE_DATA is not set .* licence: Apache-2.0"):
+        load("p3")
+    with pytest.raises(SpecError, match="unknown pool 'made_task'; did you mean 'made_tasks'"):
+        load("made_task")
+
+
+@pytest.mark.skipif(not natural.is_here("p3"), reason="DITUNE_DATA names no folder with the pools")
+@pytest.mark.parametrize(("name", "n"), [("niv2", 14), ("instruction_induction", 24), ("p3", 216), ("bbh", 27)])
+def test_the_pools_are_read(name, n):
+    found = load(name)
+    assert len(found) == n and all(task.instances for task in found) and os.environ["DITUNE_DATA"]
+
+
+# ---- the pool made here, human answers -------------------------------------------------------------------------------
+
+
+def test_the_pool_made_here_is_whole_and_tests_on_other_categories():
+    found = load("made_tasks")
+    assert 40 <= len(found) == len({task.name for task in found}) and found == made_tasks.made_tasks()
+    assert all(len(task.examples) == 2 and len(task.instances) >= 20 and task.definition and task.paraphrases for task in found)
+    assert not {task.categories for task in found if task.split == "train"} & {task.categories for task in found if task.split == "test"}
+    assert {task.kind for task in found if task.split == "train"} == {task.kind for task in found if task.split == "test"} == set(KINDS)
+    assert not any(text in dict(task.examples) for task in found for text, _ in task.instances)
+
+
+def test_answers_that_people_wrote_are_read_where_they_are(tmp_path, monkeypatch):
+    monkeypatch.setenv("DITUNE_DATA", str(tmp_path))
+    assert self_instruct.human_at_hand() == ["made_reasoning"]
+    rows = [{"instruction": f"Do {i}.", "instances": [{"input": "", "output": f"Done {i}."}, {"input": "", "output": "Again."}]} for i in range(5)]
+    (tmp_path / "seed_tasks.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert self_instruct.human_at_hand() == ["self_instruct_seed"]
+    found = self_instruct.tests_of(("self_instruct_seed",), 3, 100)["self_instruct_seed"]
+    assert len(found) == 3 and all(one.output == one.instruction.replace("Do", "Done") for one in found)
+    with pytest.raises(SpecError, match="the set 'self_instruct_seed' has 5 instructions of at most 100 letters; needed: 6"):
+        self_instruct.candidates_of("self_instruct_seed", 6, 100, 0)
+
+
+# ---- measure and prompt ----------------------------------------------------------------------------------------------
+
+
+def test_rouge_l_is_the_best_over_references_and_stemmed():
+    assert rouge_l("cats", ("dog", "cat")) == 1.0 and rouge_l("", ("dog",)) == 0.0
+    assert rouge_l("a b c d", ("a x c y",)) == 0.5  # the longest common subsequence has 2 of 4 words
+
+
+def test_a_prompt_is_the_papers_text_and_what_can_be_dropped_are_words_of_definition_and_example_inputs():
+    lm = load_model("tiny")
+    task = Task("t", "Say  the\ncolour.", (("green grass", "green"), ("white snow", "white")), (("black coal", ("black",)),))
+    put = Template(lm).task(task)
+    text = lm.decode(pairs(put, 1, lm.eos, 10_000)[0][0])
+    whole = "Definition: Say  the\ncolour.\n\nPositive Example 1 -\nInput: green grass\nOutput: green\n\nPositive Example 2 -\nInput: white snow\nOutput: white\n\nNow complete the following example -\nInput: black coal\nOutput:"
+    assert text == f"### Instruction\n{whole}\n\n### Response\n" and pairs(put, 1, lm.eos, 10_000)[0][1] == (*lm.encode("black"), lm.eos)
+    units = [(segment.part, lm.decode(unit)) for segment in put.prompt if segment.part for unit in segment.units]
+    assert units == [("definition", w) for w in (" Say", "  the", "\ncolour.")] + [("examples", w) for w in (" green", " grass", " white", " snow")]
+
+
+@pytest.mark.parametrize("most", [80, 120, 160, 10_000])
+def test_examples_that_do_not_fit_are_left_out_and_long_definitions_cut(most):
+    task = made_tasks.made_tasks()[0]
+    put = Template(load_model("tiny"), most).task(task)
+    assert length(put.prompt) <= most or not any(segment.part == "examples" for segment in put.prompt)
+    bare = Template(load_model("tiny"), most).task(replace(task, definition=""))
+    assert sum(segment.part == "examples" for segment in bare.prompt) >= 1  # so that there is a word that can be dropped
+    assert length(segment for segment in put.prompt if segment.part == "definition") <= most // 2

@@ -1,0 +1,197 @@
+"""Runs on tasks in natural language: splits, the first round that strategies share, against the plain way of measuring, after a kill."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from ditune import backends, experiments, natural_runs, records, self_instruct
+from ditune.instruct_runs import instruct_run, selected
+from ditune.made_tasks import made_tasks
+from ditune.natural_runs import chosen, first_run, map_run, rounds_run, split_of
+from ditune.natural_specs import SELECTIONS, InstructSpec, MapSpec, RoundsSpec
+from ditune.pretrained import load, tune_spec
+from ditune.prompting import CountingScorer, Template, by_paraphrases, likelihoods, measured, pairs
+from ditune.specs import SpecError
+from ditune.uncertainty import UncertaintySpec, perturbed
+
+TUNE = tune_spec("cpu", rank=2, alpha=4, batch_size=4, max_tokens=400)
+SHARED = {"model": "tiny", "most_letters": 60, "k": 2, "max_tokens": 2}
+LOOP = SHARED | {
+    "pool": ["made_tasks"], "test": ["made_tasks"], "n": 1, "most_head": 120, "n_test": 3, "n_test_instances": 2, "n_written": 1, "n_validation": 2, "n_initial": 3,
+    "n_candidates": 5, "n_rounds": 2, "n_select": 2, "n_instances": 1, "passes": 1.0, "tune": TUNE,
+}  # fmt: skip
+CLOCK = ("wall_s", "train_s", "score_s")
+
+
+def rounds(**changes) -> RoundsSpec:
+    return RoundsSpec.of(**LOOP | changes)
+
+
+def plain(result: dict) -> dict:
+    """A result without what the clock says."""
+    curve = [{n: v for n, v in point.items() if n not in CLOCK} for point in result["curve"]]
+    return {name: value for name, value in result.items() if name not in CLOCK} | {"curve": curve}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.delenv("DITUNE_DATA", raising=False)
+    monkeypatch.setenv("DITUNE_HOME", str(tmp_path))
+    return tmp_path
+
+
+# ---- splits ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_split_has_its_shares_of_both_kinds_and_no_task_twice_and_the_test_is_that_of_all_seeds():
+    spec = rounds(n_validation=6, n_initial=6, n_candidates=12, n_test=5, share=1 / 3)
+    parts = {seed: split_of(spec.replace(seed=seed)) for seed in (0, 1)}
+    names = [task.name for tasks in parts[0].values() for task in tasks]
+    assert len(names) == len(set(names)) == 29 and parts[0]["test"] == parts[1]["test"] and parts[0]["initial"] != parts[1]["initial"]
+    kinds = {name: sum(task.kind == "classification" for task in tasks) for name, tasks in parts[0].items()}
+    assert kinds == {"test": 2, "validation": 3, "initial": 2, "candidates": 4}
+    assert {task.split for task in parts[0]["test"]} == {"test"} and all(task.split == "train" for name in ("validation", "initial", "candidates") for task in parts[0][name])
+
+
+def test_too_small_a_pool_is_refused():
+    with pytest.raises(SpecError, match="the pools made_tasks leave 38 initial tasks and 0 candidates; needed: 50"):
+        split_of(rounds(n_initial=50, n_validation=0))
+
+
+# ---- measures against the plain way ----------------------------------------------------------------------------------
+
+
+def plain_probability(lm, prompt: tuple, answer: tuple) -> float:
+    """exp of the mean log-likelihood of the answer's tokens and end-of-sequence, by one forward pass of the model as it is."""
+    tokens = torch.tensor([[*prompt, *answer, lm.eos]])
+    with torch.no_grad():
+        logits = lm.model(input_ids=tokens[:, :-1]).logits[0, len(prompt) - 1 :].log_softmax(-1)
+    return (-F.nll_loss(logits, tokens[0, len(prompt) :])).exp().item()
+
+
+def test_measures_are_those_of_whole_prompts_read_one_by_one():
+    lm, tasks = load("tiny"), made_tasks()[:2]
+    template, scorer, how = Template(lm, 200), CountingScorer(lm), UncertaintySpec(n=2, k=2, max_tokens=2)
+    prompts = [template.task(task) for task in tasks]
+    columns, answers = measured(scorer, prompts, how, 7, [[outputs for _, outputs in task.instances] for task in tasks])
+    for r, prompt in enumerate(prompts):
+        heads = perturbed(prompt.prompt, 2, 0.2, 7, prompt.name).lists()
+        p = [[plain_probability(lm, heads[j] + prompt.inputs[i], answers[r][i]) for j in range(3)] for i in range(2)]
+        assert columns["uncertainty"][r] == pytest.approx(sum(abs(each[j] - each[0]) for each in p for j in (1, 2)) / 4, abs=2e-6)
+        assert columns["probability"][r] == pytest.approx((p[0][0] + p[1][0]) / 2, abs=2e-6)
+    others = by_paraphrases(scorer, template, tasks, answers, 1)
+    for r, task in enumerate(tasks):
+        texts = [pairs(template.task(task, text), 2, lm.eos, 10_000) for text in (task.definition, task.paraphrases[0])]
+        moved = [abs(plain_probability(lm, texts[0][i][0], answers[r][i]) - plain_probability(lm, texts[1][i][0], answers[r][i])) for i in range(2)]
+        assert others[r] == pytest.approx(sum(moved) / 2, abs=2e-6)
+    right = pairs(prompts[0], 2, lm.eos, 10_000)
+    assert likelihoods(scorer, prompts[:1], 2)[0] == pytest.approx(-sum(torch.tensor(plain_probability(lm, x, y[:-1])).log() for x, y in right).item() / 2, abs=1e-4)
+
+
+def test_no_text_is_encoded_twice(monkeypatch):
+    seen, lm = [], load("tiny")
+    monkeypatch.setattr(type(lm), "encode", lambda self, text: seen.append(text) or tuple(text.encode()))
+    template = Template(lm)
+    for task in (*made_tasks(), *made_tasks()):
+        template.task(task)
+    assert len(seen) == len(set(seen)) > 100
+
+
+# ---- runs ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_map_measures_every_task_and_goes_on_after_a_kill(home, monkeypatch):
+    spec, told = MapSpec.of(**SHARED, pool=["made_tasks"], n=1, most_head=60), []
+    few = [replace(task, paraphrases=task.paraphrases[:i]) for i, task in enumerate(made_tasks()[:5])]
+    monkeypatch.setattr(natural_runs, "usable", lambda pools, most_letters: few)
+    monkeypatch.setattr(natural_runs, "GROUP", 2)
+    whole = map_run(spec, home / "a.safetensors")
+    assert whole["map"]["task"] == [task.name for task in few] and whole["metrics"]["map"]["n"] == 5
+    assert [value is None for value in whole["map"]["paraphrased"]] == [True, False, False, False, False]
+
+    def kill(step, n_steps):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        map_run(spec, home / "b.safetensors", kill)
+    assert plain(map_run(spec, home / "b.safetensors", lambda step, n: told.append(step))) == plain(whole) and len(told) == 2
+
+
+def test_strategies_of_a_seed_share_one_record_of_the_first_round_and_a_killed_run_ends_as_an_undisturbed_one(home):
+    spec = rounds(strategy="uncertainty")
+    whole = rounds_run(spec, home / "whole.safetensors")
+    first = records.find_fresh(spec.first).result
+    assert spec.first == rounds(strategy="difficult").first and plain(first) == plain(first_run(spec.first, home / "first.safetensors"))
+    assert whole["selected"][0] == chosen(spec, first["map"], 1) and set(whole["selected"][0]) <= set(first["split"]["candidates"])
+    assert [m["n_trained"] for m in whole["metrics"].values()] == [5, 5, 7, 7] and list(whole["metrics"]) == ["round 1", "round 1 validation", "round 2", "round 2 validation"]
+    assert len(set(sum(whole["selected"], first["split"]["initial"]))) == 7
+
+    def kill(step, n_steps):
+        if step > spec.steps(5) + 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rounds_run(spec, home / "killed.safetensors", kill)
+    assert plain(rounds_run(spec, home / "killed.safetensors")) == plain(whole)
+
+
+def test_a_first_round_that_failed_is_said_in_one_line(monkeypatch, home):
+    monkeypatch.setattr(natural_runs, "first_run", lambda *a, **k: 1 / 0)
+    with pytest.raises(RuntimeError, match="that this one begins with failed: ZeroDivisionError"):
+        rounds_run(rounds(), home / "c.safetensors")
+
+
+@pytest.mark.parametrize("strategy", SELECTIONS)
+def test_every_strategy_selects_from_the_columns_that_it_is_given(strategy):
+    columns = {"task": list("abcdef"), "kind": ["classification"] * 2 + ["generation"] * 4, "uncertainty": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], "probability": [0.6, 0.5, 0.4, 0.3, 0.2, 0.1]}
+    columns["perplexity"] = [1 / p for p in columns["probability"]]
+    found = chosen(rounds(strategy=strategy, n_select=3, share=1 / 3), columns, 1)
+    assert len(found) == 3 and len(set(found) & set("ab")) == 1
+    if strategy in ("uncertainty", "high_perplexity"):
+        assert found == ["b", "e", "f"]
+
+
+def test_a_tuning_on_instructions_starts_from_the_pretrained_model_at_every_budget(home):
+    spec = InstructSpec.of(**SHARED | {"most_letters": 200}, pool="made_general", test=["made_reasoning"], n_candidates=5, n_test=3, strategy="uncertainty", budgets=[1, 3], passes=2.0, tune=TUNE)
+    found = instruct_run(spec, home / "i.safetensors")
+    alone = instruct_run(spec.replace(budgets=(3,)), home / "j.safetensors")
+    assert found["metrics"]["budget 3"] == alone["metrics"]["budget 3"] and list(found["metrics"]) == ["budget 1", "budget 3"]
+    columns = records.find_fresh(spec.first).result["map"]
+    highest = sorted(range(5), key=lambda i: -columns["uncertainty"][i])
+    assert found["selected"] == sorted(highest[:3]) and selected(spec, columns, 1) == highest[:1]
+    rows = self_instruct.tests_of(("made_reasoning",), 3, 200)["made_reasoning"]
+    assert found["metrics"]["budget 1"]["n"] == len(rows) == 3
+
+
+# ---- parameters ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"strategy": "balanced"}, "unknown RoundsSpec strategy 'balanced'"),
+        ({"pool": ["made_task"]}, "unknown pool 'made_task'; did you mean 'made_tasks'"),
+        ({"pool": ["bbh"]}, "RoundsSpec.pool = ('bbh',); allowed: no pool that is for evaluation only"),
+        ({"n_rounds": 4}, "RoundsSpec.n_rounds = 4; allowed: 1 to 3"),
+        ({"n_written": 3}, "RoundsSpec.n_written = 3; allowed: 1 to n_test_instances"),
+        ({"share": 2.0}, "RoundsSpec.share = 2.0; allowed: 0 to 1"),
+    ],
+)
+def test_an_impossible_selection_is_refused(changes, message):
+    with pytest.raises(SpecError) as caught:
+        rounds(**changes)
+    assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
+
+
+def test_the_runs_of_the_chapters_are_maps_first_rounds_and_a_run_a_strategy_and_seed():
+    loop = {name: value for name, value in LOOP.items() if name not in ("model", "pool", "test", "tune")}
+    arguments = ("tiny", "float32", ["p3", "niv2"], ["p3"], ["bbh"], {"n": 1}, ["random", "easy"], loop, {"rank": 2}, 5, 3)
+    runs = experiments.SPECS["15_natural_instructions"](*arguments)
+    assert [type(run).__name__ for run in runs] == ["MapSpec", *["FirstSpec"] * 3, *["RoundsSpec"] * 6] and {run.first for run in runs[4:]} == set(runs[1:4])
+    assert all(backends.records.kind_of(run).steps(run) > 0 for run in runs) and runs[0].seed == 5
+    runs = experiments.SPECS["16_self_instruct"]("tiny", "float32", "general", ["human"], {"n_candidates": 9}, ["random"], [2, 4], 1.0, {"rank": 2}, 0, 2)
+    assert [(run.pool, run.test) for run in runs] == [("made_general", ("made_reasoning",))] * 4
+    with pytest.raises(SpecError, match="budgets = .4, 2.; allowed: ascending numbers from 1 to 9"):
+        experiments.SPECS["16_self_instruct"]("tiny", "float32", "general", ["human"], {"n_candidates": 9}, ["random"], [4, 2], 1.0, {}, 0, 2)
