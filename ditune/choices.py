@@ -57,7 +57,7 @@ SETTINGS = (
     Setting("model", "position", "positions", "learned", "inferred", "GPT-2's", "an option of this study, not GPT-2's"),
     Setting("train", "n_steps", "steps (passes over the data)", "50 passes", "text", "as many as 50 passes need at this batch", "as many as the time allows"),
     Setting("train", "batch_size", "batch", "", "not stated", COMMON, "chosen by trial"),
-    Setting("train", "optimizer", "optimiser", "AdamW", "text", "as in the paper", "Muon for the matrices, which its authors found to need fewer steps (compared in chapter 07); AdamW for the rest"),
+    Setting("train", "optimizer", "optimiser", "AdamW", "text", "as in the paper", "Muon for the matrices, which its authors found to need fewer steps (compared in “What moves the threshold”); AdamW for the rest"),
     Setting("train", "lr", "peak rate of AdamW", "0.001", "text", "as in the paper", "chosen by trial, for few steps"),
     Setting("train", "muon_lr", "peak rate of Muon", "", "not stated", "chosen by trial", "chosen by trial", always=False),
     Setting("train", "warmup_share", "share of rising rate", "", "not stated", "linear to 0 afterwards, which the paper states", "chosen by trial"),

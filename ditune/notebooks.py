@@ -278,11 +278,11 @@ def kernel_manager(sockets: str) -> type:
 
 
 def clean(notebook):
-    """Take out of an executed notebook what differs from one execution to the next, and fold the injected cell."""
+    """Take out of an executed notebook what differs from one execution to the next."""
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
         for name in ("papermill", "execution"):
             cell.metadata.pop(name, None)
         if "injected-parameters" in cell.metadata.get("tags", ()):
             cell.id = "injected-parameters"
-            cell.metadata.tags = ["injected-parameters", "hide-input"]
+            cell.metadata.tags = ["injected-parameters"]

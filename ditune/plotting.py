@@ -80,18 +80,20 @@ def sign(figure, lines: list[str]):
 # ---- accuracy against a number ---------------------------------------------------------------------------------------
 
 
-def spread(values, n: int, i: int):
-    """Values moved apart by a factor of the place i among n, so that points of several seeds stay visible."""
-    return np.asarray(values, dtype=float) * 1.07 ** (i - (n - 1) / 2)
+def spread(values, n: int, i: int, scale: str = "log"):
+    """Values moved apart by the place i among n, so that points of several seeds stay visible: by a factor on a logarithmic axis,
+    by as much everywhere on a linear one."""
+    values, aside = np.asarray(values, dtype=float), i - (n - 1) / 2
+    return values * 1.07**aside if scale == "log" else values + 0.008 * aside * values.max()
 
 
-def seeds_curve(ax, rows, x: str, y: str, label: str, **style):
-    """A curve over a logarithmic x: an open point for each seed, the means joined by a line, their intervals as bars."""
+def seeds_curve(ax, rows, x: str, y: str, label: str, scale: str = "log", **style):
+    """A curve over x, which is on a logarithmic or a linear scale: an open point for each seed, the means joined by a line, their intervals as bars."""
     seeds = sorted(rows["seed"].unique())
     for i, seed in enumerate(seeds):
         one = rows[rows["seed"] == seed]
         point = {"marker": style["marker"], "markersize": 4, "markerfacecolor": "white", "markeredgecolor": style["color"], "markeredgewidth": 0.9}
-        ax.plot(spread(one[x], len(seeds), i), one[y], linestyle="", zorder=4, **point)
+        ax.plot(spread(one[x], len(seeds), i, scale), one[y], linestyle="", zorder=4, **point)
     groups = [(n, interval(group[y])) for n, group in rows.groupby(x)]
     where, means = [n for n, _ in groups], [m.mean for _, m in groups]
     below, above = [m.mean - m.low for _, m in groups], [m.high - m.mean for _, m in groups]

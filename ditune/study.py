@@ -148,7 +148,7 @@ def run_notebooks(
     context = multiprocessing.get_context("spawn")
     with futures.ProcessPoolExecutor(jobs, context, backends.start_worker) as pool:
         pending = {pool.submit(notebooks.execute, planned, profile): planned for planned in todo}
-        for future in futures.as_completed(pending):
+        for future in tqdm(futures.as_completed(pending), "notebooks", len(pending), unit="notebook", disable=not pending):
             try:
                 error = future.result()
             except BrokenProcessPool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ditune import claims, notebooks, specs
+from ditune import claims, experiments, notebooks, specs
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 CHAPTERS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
@@ -92,3 +92,9 @@ def test_a_chapter_runs_with_plain_papermill_and_glues_what_is_shown(stem, tmp_p
     elsewhere = set(re.findall(rf"`notebooks/{stem}\.ipynb::(\w+)", "".join(PAGES.values())))
     here = set(re.findall(r"\{glue:text\}`(\w+)", "".join("".join(cell["source"]) for cell in cells(stem))))
     assert glued == elsewhere | here
+
+
+def test_a_survey_of_an_unknown_profile_is_refused():
+    with pytest.raises(specs.SpecError, match="unknown profile 'nope'.*laptop"):
+        experiments.SPECS["17_cost"](["laptop", "nope"])
+    assert experiments.SPECS["17_cost"](["laptop"]) == []

@@ -4,9 +4,10 @@ A function's keywords are the parameters of its notebook, so a notebook, the com
 specs. Nothing heavy is imported: a wrong parameter is reported before anything starts.
 """
 
+from ..specs import unknown
 from . import rewriting
 from .algorithms import running_algorithms
-from .common import literal
+from .common import listed, literal
 from .encrypted import encrypted_rewriting
 from .language import code_generation, instruction_map
 from .natural import natural_instructions, self_instruct
@@ -14,6 +15,17 @@ from .rewriting import long_tail, no_ops, number_of_rules, occurrences, rewritin
 from .selection import active_selection, prompt_uncertainty, task_map
 
 __all__ = ["SPECS", "SURVEYS", "TIMED", "literal", "rewriting"]
+
+
+def cost(profiles) -> list:
+    """17: what the recorded runs of these profiles cost; it needs no runs of its own."""
+    from ..notebooks import profiles as known
+
+    for name in listed("profiles", profiles, str):
+        if name not in known():
+            raise unknown("profile", name, known())
+    return []
+
 
 SPECS = {
     "01_rewriting_tasks": rewriting_tasks,
@@ -32,8 +44,9 @@ SPECS = {
     "14_instruction_diversity_map": instruction_map,
     "15_natural_instructions": natural_instructions,
     "16_self_instruct": self_instruct,
+    "17_cost": cost,
 }
-"""The function of each notebook that trains, or whose parameters need a check; the other notebooks need no runs."""
+"""The function of each notebook that trains, or whose parameters need a check."""
 
 SURVEYS = ("17_cost",)
 """Notebooks that draw on the records of all others and on `results/benchmarks/`, and make none of their own."""

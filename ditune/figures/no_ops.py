@@ -130,7 +130,7 @@ def control_table(found: dict, caption: str, name: str) -> str:
         reached = [accuracy(found[label][found[label]["n_rules"] == n], "unseen") for label in (*others, last)]
         seen = " / ".join(f"{accuracy(found[label][found[label]['n_rules'] == n], 'seen').mean:.2f}" for label in (*others, last))
         rows.append([f"{n:,}", *reached, *(changes[label].get(n, "–") for label in others), seen])
-    return table(caption, name, ["rules I", *others, last, *(f"last less: {label}" for label in others), "seen rules, in the same order"], rows)
+    return table(caption, name, ["rules I", *others, last, *(f"{last} less {label}" for label in others), "seen rules, in the same order"], rows)
 
 
 # ---- words -----------------------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ def few_in_words(frame) -> str:
 def untrained(found: dict) -> str:
     """Which conditions have not learnt their own rules just below their threshold, so that it may move with more training."""
     named = [label for label, rows in found.items() if unlearnt(rows)]
-    return f" Below the threshold the seen rules are not learnt (below {LEARNT}) with {', '.join(named)}: there it may be a matter of more training." if named else ""
+    return f" Below the threshold the seen rules are not learnt (below {LEARNT}) with {'; '.join(f'“{label}”' for label in named)}: there it may be a matter of more training." if named else ""
 
 
 def control_in_words(found: dict) -> str:

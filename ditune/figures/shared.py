@@ -55,7 +55,7 @@ def grouped_panels(panels: dict, origins: list[str], x="n_rules", y="exact_match
             ax.plot(curve.keys(), curve.values(), label=label, **PAPER)
         for label, rows in groups.items():
             if len(rows):
-                seeds_curve(ax, rows, x, y, label, **styles[label])
+                seeds_curve(ax, rows, x, y, label, scale, **styles[label])
         accuracy_axes(ax, heading)
         ax.set(xscale=scale, ylabel=ylabel)
     axes[-1, 0].set_xlabel(xlabel)

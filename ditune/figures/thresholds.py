@@ -55,6 +55,8 @@ class Condition:
     """"lower", "higher", "the same", or "" where the chapter's explanation says nothing."""
     frame: DataFrame
     place: Bounds
+    base: Bounds | None
+    """The threshold without a change, from the numbers of rules of both, in the seeds that have learnt their own rules there."""
     ratio: Bounds | None
     """To the threshold without a change, over the seeds in which that is comparable, both from the numbers of rules tried in
     both: a wider grid places a threshold elsewhere. None where there is none."""
@@ -88,18 +90,18 @@ def conditions(frame, parameters: dict) -> list[Condition]:
         rows = frame[frame["key"].isin(keys) & frame["eval"].isin(["unseen", "seen"])] if len(frame) else frame
         if len(rows):
             change = variants.get(name, {})
-            ratio = ratio_to(out[0], rows) if out and out[0].name == UNCHANGED else None
-            out.append(Condition(name, kind_of(change), expected(specs[0], runs[UNCHANGED][0]), rows, bounds(rows, LEVEL), ratio, unlearnt(rows)))
+            ours, theirs = on_common_numbers(rows, out[0]) if out and out[0].name == UNCHANGED else (None, None)
+            ratio = ours.over(theirs) if ours else None
+            out.append(Condition(name, kind_of(change), expected(specs[0], runs[UNCHANGED][0]), rows, bounds(rows, LEVEL), theirs, ratio, unlearnt(rows)))
     return sorted(out, key=lambda condition: KINDS.index(condition.kind))
 
 
-def ratio_to(base: Condition, rows) -> Bounds | None:
-    """The threshold in a table to that without a change: both from the numbers of rules of both, in seeds that have learnt
+def on_common_numbers(rows, base: Condition) -> tuple[Bounds, Bounds]:
+    """The threshold in a table and that without a change: both from the numbers of rules of both, in seeds that have learnt
     their own rules without the change."""
     theirs = base.frame[~base.frame["seed"].isin(base.unlearnt)]
     common = set(rows["n_rules"]) & set(theirs["n_rules"])
-    ours, theirs = (bounds(one[one["n_rules"].isin(common)], LEVEL) for one in (rows, theirs))
-    return ours.over(theirs)
+    return tuple(bounds(one[one["n_rules"].isin(common)], LEVEL) for one in (rows, theirs))
 
 
 def kind_of(change: dict) -> str:
@@ -169,7 +171,7 @@ def constant_in_words(found: list[Condition]) -> str:
     if not judged:
         return f"Of {len(found) - 1} change{'s' * (len(found) > 2)} none is shown to move it; where there are fewer than {FEWEST_SEEDS} seeds, none can be."
     furthest = max(judged, key=lambda c: abs(sum(np.log(np.clip(c.ratio.mean, 1e-6, 1e6)))))
-    return f"Of the {len(comparable_changes)} changes that can be compared, {len(judged)} move it, the furthest {furthest.name} ({factor(furthest)})."
+    return f"Of the {len(comparable_changes)} changes that can be compared, {len(judged)} {'move' if len(judged) > 1 else 'moves'} it, the furthest {furthest.name} ({factor(furthest)})."
 
 
 def factor(condition: Condition) -> str:
@@ -187,12 +189,15 @@ def agreement(condition: Condition) -> str:
     return "not contradicted" if condition.expected == "the same" and condition.moved == "open" and enough else "not decided"
 
 
+OUTCOMES = {"yes": "came out as expected", "no": "came out otherwise", "not contradicted": "not contradicted", "not decided": "not decided"}
+
+
 def expectations_in_words(found: list[Condition]) -> str:
     """How many of the explanation's expectations were met, in a sentence."""
     said = [agreement(c) for c in found if c.expected]
     if not said:
         return "It says nothing of these changes."
-    return f"Of {len(said)} expected changes {said.count('yes')} came out as expected, {said.count('no')} otherwise, {said.count('not contradicted')} {'was' if said.count('not contradicted') == 1 else 'were'} not contradicted, and of {said.count('not decided')} nothing is decided."
+    return f"Of {len(said)} expected changes " + ", ".join(f"{said.count(kind)} {words}" for kind, words in OUTCOMES.items() if kind in said) + "."
 
 
 # ---- figures ---------------------------------------------------------------------------------------------------------
@@ -281,8 +286,9 @@ def threshold_table(found: list[Condition], caption: str, name: str) -> str:
         least = min(seen.index, key=lambda n: seen[n].mean)
         said = "" if c.name == UNCHANGED else c.moved
         ratio = "1" if c.name == UNCHANGED else "–" if c.unlearnt else c.ratio or "–"
-        rows.append([c.name + " †" * bool(c.unlearnt), c.kind, c.place, ratio, said, f"{seen[least].mean:.2f} ({least:,} rules)"])
-    return table(caption, name, ["change", "of", "threshold", "ratio", "the rule says", "lowest accuracy on seen rules"], rows)
+        base = c.base if c.base and c.base.by_seed and not c.unlearnt and c.name != UNCHANGED else "–"
+        rows.append([c.name + " †" * bool(c.unlearnt), c.kind, c.place, base, ratio, said, f"{seen[least].mean:.2f} ({least:,} rules)"])
+    return table(caption, name, ["change", "of", "threshold", "no change, on the same numbers of rules", "ratio, seed by seed on these", "the rule says", "lowest accuracy on seen rules"], rows)
 
 
 def expectation_table(found: list[Condition], caption: str, name: str) -> str:
