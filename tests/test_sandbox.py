@@ -87,8 +87,8 @@ def processes(mark: str) -> list[int]:
     return found
 
 
-def until(condition, seconds=20.0):
-    """Wait for a condition, and say whether it came."""
+def until(condition, seconds=60.0):
+    """Wait for a condition, on a busy machine too, and say whether it came."""
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:
         time.sleep(0.02)
