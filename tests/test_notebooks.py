@@ -131,7 +131,7 @@ def test_executing_twice_gives_the_same_bytes_and_executes_only_what_changed(stu
     content = nbformat.read(copy, 4)
     nbformat.validate(content)
     assert content.cells[3].outputs[0].text == "3 1.0 notebooks\n" and "image/svg+xml" in first.decode()
-    assert content.cells[1].metadata.tags == ["injected-parameters", "hide-input"] and "rate = 1.0" in content.cells[1].source
+    assert content.cells[1].metadata.tags == ["injected-parameters"] and "rate = 1.0" in content.cells[1].source
     assert [output.output_type for output in content.cells[2].outputs] == ["execute_result"]
     assert outcomes() == [("02_rules", "unchanged", "")] and computed(study_folder) == 3
     copy.unlink()
