@@ -1,8 +1,9 @@
 """Tasks in natural language: one form for all pools, where each is found and under which licence, and ROUGE-L.
 
 A pool is named: one of POOLS, or a folder in the layout of Super-NaturalInstructions (Wang et al. 2022, arXiv 2204.07705),
-`tasks/*.json` with `splits/default/{train,test}_tasks.txt`. None but the one that is made here is part of this package;
-the others are looked up in the folder DITUNE_DATA. A pool for evaluation only is never trained on.
+`tasks/*.json` with `splits/default/{train,test}_tasks.txt`, or a data set of the Hugging Face hub with the rows of its tasks,
+such as Muennighoff/natural-instructions. None but the one that is made here is part of this package; the named others are
+looked up in the folder DITUNE_DATA. A pool for evaluation only is never trained on.
 """
 
 import functools
@@ -14,7 +15,7 @@ from collections import Counter
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
-from .instructions import VARIABLE
+from .instructions import VARIABLE, on_hub
 from .specs import SpecError, unknown
 
 KINDS, SPLITS = ("generation", "classification"), ("train", "test")
@@ -57,15 +58,17 @@ class Pool:
     place: str = ""
     """In DITUNE_DATA: a file of JSON Lines, or a folder in the layout of Super-NaturalInstructions."""
     eval_only: bool = False
+    foreign: tuple[str, ...] = ()
+    """Tasks that are not all in English, where the pool has no field that says so. They are left out, as in other pools."""
 
 
 POOLS = {
     "made_tasks": Pool("MIT (made by this package)", "ditune.made_tasks"),
     "natural_instructions": Pool("Apache-2.0", "github.com/allenai/natural-instructions (Super-NaturalInstructions)", "natural-instructions"),
     "niv2": Pool("Apache-2.0", "14 tasks of github.com/allenai/natural-instructions", "tasks/niv2.jsonl.gz"),
-    "instruction_induction": Pool("Apache-2.0", "github.com/orhonovich/instruction-induction", "tasks/instruction_induction.jsonl.gz"),
+    "instruction_induction": Pool("Apache-2.0", "github.com/orhonovich/instruction-induction", "tasks/instruction_induction.jsonl.gz", foreign=("ii_translation_en-de", "ii_translation_en-es", "ii_translation_en-fr")),
     "p3": Pool("Apache-2.0 (prompts; each data set under its own licence)", "prompts of github.com/bigscience-workshop/promptsource (P3), in the 50,000 rows of github.com/yizhongw/self-instruct", "tasks/p3.jsonl.gz"),
-    "bbh": Pool("MIT; its owners ask that it be kept out of training data", "github.com/suzgunmirac/BIG-Bench-Hard", "tasks/bbh_evalonly.jsonl.gz", eval_only=True),
+    "bbh": Pool("MIT; its owners ask that it be kept out of training data", "github.com/suzgunmirac/BIG-Bench-Hard", "tasks/bbh_evalonly.jsonl.gz", eval_only=True, foreign=("bbh_salient_translation_error_detection",)),
 }
 """The named pools. In P3 the definition is part of each input: there the words that can be dropped are those of the worked
 examples' inputs, which hold the same wording, and the wording in the test input stays, as the paper leaves test inputs intact."""
@@ -75,23 +78,30 @@ examples' inputs, which hold the same wording, and the wording in the test input
 
 
 def check_name(name: str) -> None:
-    """SpecError, unless the name is one of POOLS or a folder."""
-    if name not in POOLS and not Path(name).is_dir():
-        raise unknown("pool", name, (*POOLS, "a folder in the layout of Super-NaturalInstructions"))
+    """SpecError, unless the name is one of POOLS, a folder, or has the form of a data set on the hub."""
+    if name not in POOLS and not Path(name).is_dir() and not on_hub(name):
+        raise unknown("pool", name, (*POOLS, "a folder in the layout of Super-NaturalInstructions", "owner/name of a data set on the Hugging Face hub"))
 
 
 def find(name: str) -> Path | None:
     """The file or folder of a pool, if it is here."""
-    if name not in POOLS:
-        return Path(name)
     folder = os.environ.get(VARIABLE)
-    place = Path(folder or "", POOLS[name].place)
-    return place if folder and POOLS[name].place and place.exists() else None
+    if name in POOLS and not (folder and POOLS[name].place):
+        return None
+    place = Path(folder, POOLS[name].place) if name in POOLS else Path(name)
+    return place if place.exists() else None
 
 
 def is_here(name: str) -> bool:
-    """Whether `load` finds the pool."""
+    """Whether `load` needs no network for the pool."""
     return name == "made_tasks" or find(name) is not None
+
+
+def described(name: str) -> Pool:
+    """What is known of any pool that `load` takes."""
+    if name in POOLS or is_here(name):
+        return POOLS.get(name, Pool("unknown: a folder of yours", name))
+    return Pool(f"see huggingface.co/datasets/{name}", f"huggingface.co/datasets/{name}")
 
 
 def load(name: str) -> list[Task]:
@@ -101,13 +111,18 @@ def load(name: str) -> list[Task]:
         from .made_tasks import made_tasks
 
         return made_tasks()
-    if not is_here(name):
+    if name in POOLS and not is_here(name):
         pool, set_to = POOLS[name], os.environ.get(VARIABLE)
         where = f"{VARIABLE} = {set_to!r} holds no {pool.place}" if set_to else f"{VARIABLE} is not set to the folder that holds {pool.place}"
         raise SpecError(f"the pool {name!r} is not here: {where}. It is from {pool.origin}; licence: {pool.licence}")
     place = find(name)
-    tasks = from_tree(place) if place.is_dir() else from_lines(place)
-    return [replace(task, eval_only=True) for task in tasks] if name in POOLS and POOLS[name].eval_only else tasks
+    reader = from_rows if place is None else from_tree if place.is_dir() else from_lines
+    try:
+        tasks = reader(place or fetched(name))
+    except (KeyError, json.JSONDecodeError) as error:
+        raise SpecError(f"the pool {name!r} has a task that cannot be read: {type(error).__name__}: {error}") from error
+    pool = described(name)
+    return [replace(task, eval_only=pool.eval_only) for task in tasks if task.name not in pool.foreign]
 
 
 def from_tree(folder: Path) -> list[Task]:
@@ -123,6 +138,33 @@ def from_tree(folder: Path) -> list[Task]:
                 raise SpecError(f"{listed} lists {name}, {'which is in the other split too' if name in found else 'of which there is no tasks/' + path.name}")
             found[name] = parsed(json.loads(path.read_text(encoding="utf-8")), name, split)
     return [task for task in found.values() if task]
+
+
+def fetched(name: str) -> Path:
+    """A folder with the files of tasks of a data set on the hub (several gigabytes; they are kept)."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, repo_type="dataset", allow_patterns=[f"{split}/*.jsonl" for split in SPLITS]))
+    except OSError as error:
+        raise SpecError(f"the pool {name!r} cannot be fetched: {str(error).strip().splitlines()[0]}") from error
+
+
+def from_rows(folder: Path) -> list[Task]:
+    """The tasks of `{train,test}/*.jsonl`, a file each, whose rows are an instance and one of its outputs: task_name, id, definition,
+    inputs, targets. They have no positive examples (`shortened` makes some)."""
+    tasks = []
+    for path in [path for split in SPLITS for path in sorted((folder / split).glob("*.jsonl"))]:
+        instances: dict[str, dict] = {}
+        with path.open(encoding="utf-8") as file:
+            for row in map(json.loads, file):
+                if row["id"] not in instances and len(instances) == MOST_INSTANCES:
+                    break
+                instances.setdefault(row["id"], {"id": row["id"], "input": row["inputs"], "output": []})["output"].append(row["targets"])
+        tasks.append(parsed({"Definition": row["definition"], "Instances": list(instances.values())}, row["task_name"], path.parent.name))
+    if not tasks:
+        raise SpecError(f"{folder} has no tasks: needed are train/*.jsonl and test/*.jsonl")
+    return tasks
 
 
 def from_lines(path: Path) -> list[Task]:

@@ -14,7 +14,7 @@ import torch
 from . import records
 from .backends import Stopped, compute
 from .language import train
-from .natural import KINDS, POOLS, SPLITS, Task, fingerprint, rouge_l, usable
+from .natural import KINDS, SPLITS, Task, described, fingerprint, rouge_l, usable
 from .natural_specs import FirstSpec, MapSpec, RoundsSpec, ScoreSpec
 from .pretrained import Pretrained, adapt, load, plain
 from .prompting import CountingScorer, Template, by_paraphrases, likelihoods, measured, pairs, written
@@ -47,7 +47,7 @@ def device_of(lm: Pretrained) -> str:
 
 def of_pools(names: tuple[str, ...], tasks: list[Task]) -> dict:
     """What a record says of its data."""
-    known = {name: {"licence": POOLS[name].licence, "origin": POOLS[name].origin} for name in names if name in POOLS}
+    known = {name: {"licence": described(name).licence, "origin": described(name).origin} for name in names}
     return {"pools": known, "tasks": len(tasks), "fingerprint": fingerprint(tasks)}
 
 

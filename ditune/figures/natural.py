@@ -14,7 +14,7 @@ from ..claims.ledger import sentence
 from ..claims.natural import learning
 from ..claims.selection import GROUPS, difference
 from ..intervals import Interval, interval
-from ..natural import KINDS, POOLS, is_here, usable
+from ..natural import KINDS, described, is_here, usable
 from ..natural_specs import FirstSpec, MapSpec, RoundsSpec
 from ..plotting import made_by, sign, table
 from ..select_tables import found
@@ -98,7 +98,7 @@ def examples(specs: list[Spec], rows: pandas.DataFrame) -> str:
     """One task of each group of the pretrained model's map, that of median uncertainty: its first instance where its pool is here, and the
     model's answer."""
     spec = next(spec for spec in specs if type(spec) is MapSpec)
-    here = {task.name: task for pool in spec.pool if pool not in POOLS or is_here(pool) for task in usable((pool,), spec.most_letters)}
+    here = {task.name: task for pool in spec.pool if is_here(pool) for task in usable((pool,), spec.most_letters)}
     parts = []
     for group in GROUPS:
         of_group = rows[rows["group"] == group].sort_values(["uncertainty", "task"])
@@ -312,7 +312,7 @@ def pools_table(runs: dict[str, list[Spec]], caption: str, name: str) -> str:
         for spec in specs:
             for pool, what in [*((p, "mapped" if type(spec) is MapSpec else "trained on") for p in spec.pool), *((p, "tested") for p in getattr(spec, "test", ()))]:
                 used.setdefault(pool, []).append(what)
-        rows += [[title, pool, ", ".join(dict.fromkeys(what)), POOLS[pool].licence if pool in POOLS else "unknown: a folder of yours", POOLS[pool].origin if pool in POOLS else pool] for pool, what in used.items()]
+        rows += [[title, pool, ", ".join(dict.fromkeys(what)), described(pool).licence, described(pool).origin] for pool, what in used.items()]
     return table(caption, name, ["runs", "pool", "use", "licence", "origin"], rows)
 
 
