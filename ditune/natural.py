@@ -161,7 +161,8 @@ def from_rows(folder: Path) -> list[Task]:
                 if row["id"] not in instances and len(instances) == MOST_INSTANCES:
                     break
                 instances.setdefault(row["id"], {"id": row["id"], "input": row["inputs"], "output": []})["output"].append(row["targets"])
-        tasks.append(parsed({"Definition": row["definition"], "Instances": list(instances.values())}, row["task_name"], path.parent.name))
+        if instances:
+            tasks.append(parsed({"Definition": row["definition"], "Instances": list(instances.values())}, row["task_name"], path.parent.name))
     if not tasks:
         raise SpecError(f"{folder} has no tasks: needed are train/*.jsonl and test/*.jsonl")
     return tasks
