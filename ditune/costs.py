@@ -25,7 +25,7 @@ def runs(profiles: list[str]):
 
     rows = []
     for profile in (p for p in profiles if p in notebooks.profiles()):
-        for planned in notebooks.plan([stem for stem in notebooks.stems() if stem in experiments.SPECS], profile):
+        for planned in notebooks.plan(list(experiments.SPECS), profile):
             for spec in planned.specs:
                 record = records.find(spec)
                 if record and record.state != "failed" and "tokens_per_s" in record.result:
@@ -93,7 +93,7 @@ def machine_of(content: dict) -> str:
 
 
 def device(content: dict) -> str:
-    """The processor, and the GPU where there is one: what is measured on which, its name says."""
+    """The processor of a file's machine, and its GPU where it has one; the name of each measurement says which of them it is of."""
     return ", ".join(filter(None, (content["machine"]["cpu"], content["machine"]["gpu"])))
 
 
@@ -136,7 +136,8 @@ def missed(contents: list[dict]) -> str:
     those that are reached, only the ratios under conditions."""
     rows = [(content, row) for content in contents for row in bench.comparisons(content) if row["target"]]
     lines = [missed_line(content, row) for content, row in rows if bench.reached(row) == "no"] or ["Every target that was measured is reached."]
-    return "\n".join(lines + [f"- **{row['what']}**, reached. {conditions(content, row)}" for content, row in rows if bench.reached(row) == "yes" and conditions(content, row)])
+    reached = [(row["what"], conditions(content, row)) for content, row in rows if bench.reached(row) == "yes"]
+    return "\n".join(lines + [f"- **{what}**, reached. {found}" for what, found in reached if found])
 
 
 def missed_line(content: dict, row: dict) -> str:

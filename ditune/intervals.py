@@ -46,7 +46,8 @@ def _interval(values: tuple[float, ...]) -> Interval:
 
 
 def wilson(share: float, n: int) -> tuple[float, float]:
-    """The 95 % Wilson interval of a share of n independent trials; the share may be a mean over repetitions of these trials.
+    """The 95 % Wilson interval of a share of n independent trials; the share may be a mean over repetitions of these trials, so that
+    the successes are no whole number, which `scipy.stats.binomtest` needs.
 
     >>> [round(bound, 3) for bound in wilson(0.5, 10)]
     [0.237, 0.763]

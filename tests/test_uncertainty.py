@@ -2,73 +2,16 @@
 
 import itertools
 import math
-import zlib
 
 import pytest
 import torch
+from asked import SMALL, Known, answered_plainly, probability_plainly, random_tasks, rewriter, whole
 
 from ditune import uncertainty as module
-from ditune.evaluate import greedy
 from ditune.hashing import Stream, stream
-from ditune.model import forward, initial, layout, unflatten
-from ditune.scorers import Prompts, RewriterScorer, Rows, extended, joined
-from ditune.specs import ModelSpec, SpecError
-from ditune.tasks import Alphabet
+from ditune.scorers import Rows
+from ditune.specs import SpecError
 from ditune.uncertainty import PromptTask, Segment, UncertaintySpec, measure, perturbed
-
-SIGNS = Alphabet(6)
-POSITIONS = 40
-SMALL = UncertaintySpec(n=3, k=4, drop_rate=0.3, max_tokens=5)
-
-
-def rewriter(position="learned", seed=1):
-    """A small scorer with weights far from their initial values; its greedy answers are of all lengths."""
-    model = ModelSpec(n_layer=2, n_head=2, n_embd=16, position=position)
-    shapes = layout(model, SIGNS.n_tokens, POSITIONS)
-    flat = initial(model, shapes, seed)
-    flat = flat + 0.3 * torch.randn(flat.shape, generator=torch.Generator().manual_seed(seed))
-    return RewriterScorer(model, unflatten(flat, shapes), SIGNS)
-
-
-class Known:
-    """A scorer whose likelihoods are a given function of prompt and answer; it keeps what it was asked."""
-
-    def __init__(self, likelihood=lambda prompt, answer: -(zlib.crc32(repr((prompt, answer)).encode()) % 1000) / 500):
-        self.likelihood, self.scored, self.continued = likelihood, [], []
-
-    def log_likelihood(self, prompts, answers):
-        pairs = list(zip(prompts.rows().lists(), answers.lists()))
-        self.scored += pairs
-        return torch.tensor([self.likelihood(*pair) for pair in pairs], dtype=torch.float64)
-
-    def greedy(self, prompts, max_tokens):
-        self.continued += prompts.rows().lists()
-        return Rows.of([self.answer(prompt) for prompt in prompts.rows().lists()])
-
-    @staticmethod
-    def answer(prompt):
-        return (*prompt[-2:], 5)
-
-
-def random_tasks(n_tasks=4, n_instances=5, seed=3):
-    """Definition, two examples of which the inputs can be dropped, instances: all of unequal lengths."""
-    random = torch.Generator().manual_seed(seed)
-
-    def word(low, high):
-        length = torch.randint(low, high + 1, (), generator=random)
-        return tuple(torch.randint(0, 6, (int(length),), generator=random).tolist())
-
-    def prompt():
-        segments = [Segment.letters(word(2, 5), "definition"), Segment.letters([SIGNS.bar])]
-        for _ in range(2):
-            segments += [Segment.letters(word(2, 4), "examples"), Segment.letters([SIGNS.equals, *word(2, 4), SIGNS.bar])]
-        return tuple(segments)
-
-    return [
-        PromptTask(f"task {r}", prompt(), *(tuple(zip(*[((*word(1, 4), SIGNS.equals), word(0, 3)) for _ in range(n_instances)]))))
-        for r in range(n_tasks)
-    ]
-
 
 # ---- the plain reference ---------------------------------------------------------------------------------------------
 
@@ -86,26 +29,6 @@ def dropped_plainly(prompt, k, drop_rate, seed, name, parts=module.PARTS):
                 u += 1
         rows.append(row)
     return rows
-
-
-def answered_plainly(scorer, prompt, max_tokens):
-    """The greedy answer, a token at a time."""
-    answer = ()
-    while len(answer) < max_tokens:
-        best = int(forward(scorer.model, scorer.weights, torch.tensor([[prompt + answer]]))[0, 0, -1].argmax())
-        if best == SIGNS.eos:
-            break
-        answer += (best,)
-    return answer
-
-
-def probability_plainly(scorer, prompt, answer):
-    """exp(-mean negative log-likelihood), a token at a time, end-of-sequence last."""
-    nll, given = 0.0, prompt
-    for token in (*answer, SIGNS.eos):
-        nll -= float(forward(scorer.model, scorer.weights, torch.tensor([[given]]))[0, 0, -1].log_softmax(-1)[token])
-        given += (token,)
-    return math.exp(-nll / (len(answer) + 1))
 
 
 def measured_plainly(task, spec, seed, answer_to, probability_of):
@@ -157,103 +80,6 @@ def test_a_hand_counted_task_has_the_values_of_the_formula():
     assert row["uncertainty"] == pytest.approx(0.3 * lost / 5) and row["signed"] == pytest.approx(-0.3 * lost / 5)
     assert row["deviation"] == pytest.approx(0.3 * math.sqrt(lost / 5 * (1 - lost / 5)))
     assert row["probability"] == pytest.approx(0.8) and row["perplexity"] == pytest.approx(1.25)
-
-
-# ---- the scorer ------------------------------------------------------------------------------------------------------
-
-
-def random_rows(n, low, high, seed):
-    random = torch.Generator().manual_seed(seed)
-    lengths = torch.randint(low, high + 1, (n,), generator=random).tolist()
-    return Rows.of([tuple(torch.randint(0, SIGNS.n_tokens, (t,), generator=random).tolist()) for t in lengths])
-
-
-def random_prompts(n, seed, n_heads=4):
-    """n prompts with few heads, one of them empty and one unused."""
-    heads, tails = random_rows(n_heads, 1, 5, seed), random_rows(n, 1, 5, seed + 1)
-    heads.length[0] = 0
-    return Prompts(heads, torch.randint(0, n_heads - 1, (n,), generator=torch.Generator().manual_seed(seed)), tails)
-
-
-def whole(rows):
-    """Prompts that share nothing."""
-    return Prompts(Rows.of([()] * len(rows.length)), torch.arange(len(rows.length)), rows)
-
-
-@pytest.mark.parametrize("position", ["learned", "rotary"])
-@torch.no_grad()
-def test_columns_that_have_been_read_change_no_logit_behind_them(position):
-    scorer, tokens = rewriter(position), random_rows(5, 9, 9, 8).tokens
-    nothing = [(torch.empty(1, 2, 0, 8),) * 2] * 2
-    expected = forward(scorer.model, scorer.weights, tokens[None])[0]
-    logits, past = extended(scorer.model, scorer.weights, tokens[:, :4], 0, nothing, torch.zeros(5, dtype=torch.int64))
-    order = torch.tensor([3, 0, 4, 1, 2])
-    for start in range(6):
-        rest, _ = extended(scorer.model, scorer.weights, tokens[order, 4:], start, past, order)
-        torch.testing.assert_close(rest, expected[order, 4 + start :], rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(logits, expected[:, :4], rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("position", ["learned", "rotary"])
-@torch.no_grad()
-def test_the_likelihood_is_the_mean_over_the_answer_and_its_end(position):
-    scorer, prompts, answers = rewriter(position), random_prompts(12, 0), random_rows(12, 0, 4, 1)
-    expected = [probability_plainly(scorer, *pair) for pair in zip(prompts.rows().lists(), answers.lists())]
-    torch.testing.assert_close(scorer.log_likelihood(prompts, answers).exp(), torch.tensor(expected), rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize("position", ["learned", "rotary"])
-@torch.no_grad()
-def test_greedy_answers_equal_those_found_a_token_at_a_time(position):
-    scorer, prompts = rewriter(position), random_prompts(40, 2)
-    found = scorer.greedy(prompts, 6).lists()
-    assert found == [answered_plainly(scorer, prompt, 6) for prompt in prompts.rows().lists()]
-    assert len({len(answer) for answer in found}) > 2, "answers of all lengths, cut ones too"
-    even = random_rows(8, 5, 5, 3)
-    expected = greedy(scorer.model, scorer.weights, even.tokens[None], 6)[0].tolist()
-    cut = [row[: row.index(SIGNS.eos)] if SIGNS.eos in row else row for row in expected]
-    assert [list(answer) for answer in scorer.greedy(whole(even), 6).lists()] == cut
-
-
-def test_padding_has_no_meaning():
-    scorer, prompts, answers = rewriter(), random_prompts(9, 4), random_rows(9, 0, 3, 5)
-
-    def repainted(rows):
-        return Rows(torch.where(torch.arange(rows.tokens.shape[1]) >= rows.length[:, None], 3, rows.tokens), rows.length)
-
-    other = Prompts(repainted(prompts.heads), prompts.head, repainted(prompts.tails))
-    assert torch.equal(scorer.log_likelihood(prompts, answers), scorer.log_likelihood(other, repainted(answers)))
-    assert scorer.greedy(prompts, 4).lists() == scorer.greedy(other, 4).lists()
-
-
-def test_batch_and_order_change_no_score(monkeypatch):
-    scorer, tasks = rewriter(), random_tasks()
-    together = measure(scorer, tasks, SMALL, 7)
-    back = measure(scorer, tasks[::-1], SMALL, 7)
-    monkeypatch.setattr("ditune.scorers.BATCH_TOKENS", 1)
-    alone = [measure(scorer, [task], SMALL, 7) for task in tasks]
-    torch.testing.assert_close(back.p.flip(0), together.p, rtol=1e-5, atol=1e-7)
-    torch.testing.assert_close(torch.cat([scores.p for scores in alone]), together.p, rtol=1e-5, atol=1e-7)
-    assert back.answers[::-1] == together.answers == [scores.answers[0] for scores in alone]
-
-
-def test_a_scorer_takes_one_model_and_prompts_that_fit_its_positions():
-    scorer = rewriter()
-    long = Prompts(Rows.of([(1,) * (POSITIONS - 5)]), torch.tensor([0]), Rows.of([(1, 2)]))
-    assert len(scorer.log_likelihood(long, Rows.of([(1, 1, 1)]))) == 1
-    with pytest.raises(ValueError, match="41 tokens; the model has 40 positions"):
-        scorer.log_likelihood(long, Rows.of([(1, 1, 1, 1)]))
-    with pytest.raises(ValueError, match="41 tokens; the model has 40 positions"):
-        scorer.greedy(long, 4)
-    with pytest.raises(ValueError, match="one model; these weights hold 2"):
-        RewriterScorer(scorer.model, {name: torch.cat([w, w]) for name, w in scorer.weights.items()}, SIGNS)
-
-
-@pytest.mark.gpu
-def test_scores_on_a_gpu_equal_those_on_the_cpu():
-    scorer, tasks = rewriter(), random_tasks()
-    there = RewriterScorer(scorer.model, {name: w.cuda() for name, w in scorer.weights.items()}, SIGNS)
-    torch.testing.assert_close(measure(there, tasks, SMALL, 7).p, measure(scorer, tasks, SMALL, 7).p, rtol=1e-3, atol=1e-5)
 
 
 # ---- what is asked ---------------------------------------------------------------------------------------------------
@@ -371,11 +197,6 @@ def test_an_empty_own_answer_is_scored_as_the_end_alone():
     prompts = [(1, 2), (3,)]
     only_end = rewriter().log_likelihood(whole(Rows.of(prompts)), Rows.of([(), ()])).exp()
     assert only_end.tolist() == pytest.approx([probability_plainly(rewriter(), row, ()) for row in prompts], rel=1e-4)
-
-
-def test_rows_are_joined_where_the_left_one_ends():
-    left, right = random_rows(20, 0, 5, 6), random_rows(20, 0, 4, 7)
-    assert joined(left, right).lists() == [a + b for a, b in zip(left.lists(), right.lists())]
 
 
 @pytest.mark.parametrize(

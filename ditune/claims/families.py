@@ -114,6 +114,15 @@ def d7(frame) -> Finding:
     return Finding("holds" if whole and three == ["yes"] and set(fewer) == {"no"} else "open", text)
 
 
+def free_letters(length: int, k: int) -> int:
+    """How many letters of a word of a family are free: the others repeat them k times, the last ones as far as the word goes.
+
+    >>> free_letters(9, 3), free_letters(6, 4)
+    (3, 2)
+    """
+    return -(-length // k)
+
+
 def varied(frame) -> tuple[list, list]:
     """Of the largest mix: its rows by number of rules at its smallest k, and by range of k at its largest number of rules,
     [(number or range, rows)], ascending."""
@@ -149,7 +158,7 @@ def d8(frame) -> Finding:
     more, wider, at_few = change(few, many, "lower k"), change(narrow, wide, "lower k"), reach(few)
     text = f"Accuracy on lower k with {fewest:,} rules: {accuracy(few, 'lower k')}; change from {fewest:,} to {most:,} rules: {more}; "
     text += f"change from training k {narrowest[0]} to {narrowest[1]} to training k {widest[0]} to {widest[1]}: {wider}."
-    free = -(-ends(wide["x_len"].iloc[0])[0] // widest[1])
+    free = free_letters(ends(wide["x_len"].iloc[0])[0], widest[1])
     text += f" Words of k = {widest[1]} have {free} free letters{'' if free >= FREE else ': too few for the range to count'}."
     useless = below(more, NEGLIGIBLE) and trained(many)
     harmless = free >= FREE and above(wider, -NEGLIGIBLE) and trained(wide) and above(accuracy(narrow, "lower k"), LOW)

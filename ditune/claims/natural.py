@@ -18,7 +18,7 @@ from . import selection
 from .language import crossed
 from .ledger import LEDGER, Finding, Scale, claim, sentence
 from .paired import SEEDS, above, below
-from .selection import BASELINES, METHOD, SOURCE, difference, precise
+from .selection import BASELINES, METHOD, SOURCE
 
 LIKELIHOOD = (
     "likelihood of the right answers to test tasks, which are of other collections or categories than all training tasks: the log-likelihood of an instance's first reference in nats a token, mean over instances, then over tasks; "
@@ -83,15 +83,7 @@ claim("A3n", **as_on_symbols("A3"))(by_likelihood(selection.a3))
     },
 )
 def a4n(groups) -> Finding:
-    mean = {group: rows.set_index("seed")["rouge_l"] for group, rows in groups.groupby("group")}
-    if not selection.GROUPS.keys() <= mean.keys():
-        return Finding("open", "There is no map of all three groups.")
-    steps = [difference(mean["ambiguous"], mean["easy"]), difference(mean["difficult"], mean["ambiguous"])]
-    parts = [f"{group} {interval(mean[group])}" for group in ("easy", "ambiguous", "difficult")]
-    text = f"ROUGE-L of own answers: {', '.join(parts)}; easy above ambiguous by {precise(steps[0])}, ambiguous above difficult by {precise(steps[1])}."
-    if above(interval(mean["all"]), RIGHT) and any(below(step, RIGHT) for step in steps):
-        return Finding("fails", text)
-    return Finding("holds" if all(above(step, RIGHT) for step in steps) else "open", text)
+    return selection.in_order(groups, "rouge_l", "ROUGE-L of own answers", RIGHT, RIGHT)
 
 
 claim("A5n", **as_on_symbols("A5"))(by_likelihood(selection.a5))

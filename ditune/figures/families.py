@@ -9,7 +9,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from .. import diversity, plotting
-from ..claims.families import UNRESTRICTED, cells, common, compared, mix_of, varied
+from ..claims.families import UNRESTRICTED, cells, common, compared, free_letters, mix_of, varied
 from ..claims.ledger import sentence
 from ..claims.paired import accuracy, by_seed, change
 from ..intervals import Interval, interval
@@ -31,6 +31,7 @@ MEASURES = {
 }
 """The measures of `diversity.of_rules`."""
 ROW = 0.4  # inches
+ALIKE = 0.9  # share of the other's different words from which on two training sets count as about equal
 
 
 # ---- names of cells --------------------------------------------------------------------------------------------------
@@ -143,7 +144,7 @@ def base_letters(specs) -> str:
     if not tasks or not tested:
         return "No restricted families were trained on."
     length, trained = tasks[0].x_len[0], {n for task in tasks for n in range(task.k[0], task.k[1] + 1)}
-    low, own = ({-(-length // n) for n in ks} for ks in (tested - trained, trained))
+    low, own = ({free_letters(length, n) for n in ks} for ks in (tested - trained, trained))
     text = f"A word of {length} letters is made of {spanned(own)} base letters at the k that were trained on"
     return f"{text}, and of {spanned(low)} at lower k." if low else f"{text}; no lower k was tested."
 
@@ -329,7 +330,7 @@ def same_words(frame) -> str:
         return "There are no two training sets of different mixes and about equally many different words in these runs."
     n_words = {mix: rows["different_words"].mean() for mix, rows in singles.items()}
     mix, (n, rows) = min(((m, cell) for m in singles for cell in by_rules), key=lambda pair: abs(np.log(pair[1][1]["different_words"].mean() / n_words[pair[0]])))
-    if n == common(frame)[1] and n_words[mix] > 0.9 * rows["different_words"].mean():
+    if n == common(frame)[1] and n_words[mix] > ALIKE * rows["different_words"].mean():
         return (
             f"Here there is no need of it: {mix[0]} alone has {n_words[mix]:,.0f} different words, and the largest mix with as many rules has {rows['different_words'].mean():,.0f}, so that words are no rival "
             "to families in the comparison above."

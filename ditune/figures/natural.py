@@ -21,7 +21,7 @@ from ..select_tables import found
 from ..selection import Candidates, groups
 from ..specs import Spec
 from .selection import PAPER_ROUGE, PAPER_TASKS, clear, hundredfold, named, style
-from .task_map import COLORS, PAPER_RISE, paper_map, scatter
+from .task_map import PAPER_RISE, group_panels, paper_map
 
 OF_GROUP = 68 / 620
 """Share of a map's tasks in each group, as in the paper."""
@@ -70,17 +70,7 @@ def maps(runs: dict[str, list[Spec]]) -> dict[str, pandas.DataFrame]:
 
 def map_figure(found_maps: dict[str, pandas.DataFrame], origins: list[str]):
     """The paper's map and ours, groups in the paper's colours, uncertainty on a cube-root axis."""
-    panels = {"Kung et al. 2023 (read off)": paper_map()} | {f"{title}\n{len(rows)} tasks": rows for title, rows in found_maps.items()}
-    figure, axes = plotting.plt.subplots(len(panels), 1, figsize=(plotting.WIDTH, 3.2 * len(panels) + 0.4), squeeze=False)
-    for ax, (title, rows) in zip(axes[:, 0], panels.items()):
-        scatter(ax, rows, "group", COLORS)
-        for group, one in rows[rows["group"] != ""].groupby("group"):
-            box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": COLORS[group], "alpha": 0.9}
-            ax.text(one["uncertainty"].median(), one["probability"].median(), group, ha="center", va="center", fontsize=9, bbox=box)
-        ax.set_title(title)
-    axes[-1, 0].set_xlabel("prompt uncertainty (cube-root axis)")
-    sign(figure, origins)
-    return figure
+    return group_panels({f"{title}\n{len(rows)} tasks": rows for title, rows in found_maps.items()}, origins)
 
 
 def ranges_table(found_maps: dict[str, pandas.DataFrame], caption: str, name: str) -> str:

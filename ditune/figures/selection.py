@@ -9,6 +9,7 @@ import pandas
 from .. import plotting
 from ..claims import selection as rules
 from ..claims.selection import precise
+from ..diversity import hill
 from ..intervals import Interval, interval
 from ..plotting import QUIET, accuracy_axes, made_by, sign, table
 from ..select_specs import STRATEGIES, SelectSpec
@@ -113,13 +114,12 @@ def strategies_by_gain(frame) -> list[str]:
 
 def composition(specs: list[SelectSpec]) -> pandas.DataFrame:
     """What a run has trained on by each round: strategy, seed, round, clean (share of tasks without planted noise), families
-    (effective number: exp of the entropy of their shares, 4 where all are equally frequent)."""
+    (effective number, 4 where all are equally frequent)."""
     rows = []
     for (strategy, seed), tasks in selected(specs).groupby(["strategy", "seed"]):
         for number in sorted(set(tasks["round"])):
             so_far = tasks[tasks["round"] <= number]
-            share = so_far["family"].value_counts(normalize=True)
-            known = {"clean": (so_far["noise"] == "clean").mean(), "families": float(np.exp(-(share * np.log(share)).sum()))}
+            known = {"clean": (so_far["noise"] == "clean").mean(), "families": hill(so_far["family"].value_counts())}
             rows.append({"strategy": strategy, "seed": seed, "round": number} | known)
     return pandas.DataFrame(rows)
 
@@ -241,9 +241,7 @@ def hundredfold(found: Interval) -> str:
     >>> hundredfold(interval([0.01, 0.03]))
     '+2.0 [+1.0, +3.0]'
     """
-    if not found.n:
-        return "not run"
-    return f"{100 * found.mean:+.1f}" + (f" [{100 * found.low:+.1f}, {100 * found.high:+.1f}]" if found.n > 1 else "")
+    return precise(found, times=100, digits=1)
 
 
 SETTINGS = {

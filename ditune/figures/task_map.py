@@ -46,7 +46,13 @@ def scatter(ax, rows, column: str, colors: dict):
 
 def map_figure(maps: dict, frames: dict):
     """The groups of the map: the paper's, and the first seed of each table of runs, {"profile laptop": map}."""
-    panels = {"Kung et al. 2023 (read off)": paper_map()} | {f"{name}, seed {rows['seed'].iloc[0]}": first_seed(rows) for name, rows in maps.items()}
+    panels = {f"{name}, seed {rows['seed'].iloc[0]}": first_seed(rows) for name, rows in maps.items()}
+    return group_panels(panels, [made_by(frame, name) for name, frame in frames.items()])
+
+
+def group_panels(panels: dict, origins: list[str]):
+    """The paper's map, and others with a column `group` below it, each group in the paper's colour and with its name at its middle."""
+    panels = {"Kung et al. 2023 (read off)": paper_map()} | panels
     figure, axes = plotting.plt.subplots(len(panels), 1, figsize=(plotting.WIDTH, 3.2 * len(panels) + 0.4), squeeze=False)
     for ax, (title, rows) in zip(axes[:, 0], panels.items()):
         scatter(ax, rows, "group", COLORS)
@@ -55,7 +61,7 @@ def map_figure(maps: dict, frames: dict):
             ax.text(of_group["uncertainty"].median(), of_group["probability"].median(), group, ha="center", va="center", fontsize=9, bbox=box)
         ax.set_title(title)
     axes[-1, 0].set_xlabel("prompt uncertainty (cube-root axis)")
-    sign(figure, [made_by(frame, name) for name, frame in frames.items()])
+    sign(figure, origins)
     return figure
 
 

@@ -284,9 +284,7 @@ def threshold_table(found: list[Condition], caption: str, name: str) -> str:
     for c in found:
         seen = c.frame[c.frame["eval"] == "seen"].groupby("n_rules")["exact_match"].apply(interval)
         least = min(seen.index, key=lambda n: seen[n].mean)
-        said = "" if c.name == UNCHANGED else c.moved
-        ratio = "1" if c.name == UNCHANGED else "–" if c.unlearnt else c.ratio or "–"
-        base = c.base if c.base and c.base.by_seed and not c.unlearnt and c.name != UNCHANGED else "–"
+        base, ratio, said = ("–", "1", "") if c.name == UNCHANGED else ("–", "–", c.moved) if c.unlearnt or not c.ratio else (c.base, c.ratio, c.moved)
         rows.append([c.name + " †" * bool(c.unlearnt), c.kind, c.place, base, ratio, said, f"{seen[least].mean:.2f} ({least:,} rules)"])
     return table(caption, name, ["change", "of", "threshold", "no change, on the same numbers of rules", "ratio, seed by seed on these", "the rule says", "lowest accuracy on seen rules"], rows)
 
