@@ -84,9 +84,9 @@ def precise(found: Interval | None, times: int = 1, digits: int = 3) -> str:
     return f"{mean} [{low}, {high}]" if found.n > 1 else mean
 
 
-def shown(gains: dict) -> str:
-    """Gains over other strategies in words."""
-    return "; ".join(f"over {name.replace('_', ' ')}: {precise(found)}" for name, found in gains.items())
+def shown(gains: dict, least: float) -> str:
+    """Gains over other strategies in words; where one's upper bound is below the least that the rule asks for, it says so."""
+    return "; ".join(f"over {name.replace('_', ' ')}: {precise(found)}" + f" (upper bound below {least})" * below(found, least) for name, found in gains.items())
 
 
 # ---- claims ----------------------------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ def a1(frame) -> Finding:
     gains = {name: gain(frame, name) for name in BASELINES}
     rounds = range(1, last_round(frame) + 1)
     worse = [f"{name} after round {number}" for name in BASELINES for number in rounds if below(gain(frame, name, rounds=[number]), -GAIN)]
-    text = sentence([f"gain of prompt uncertainty, averaged over {len(rounds)} rounds, {shown(gains)}", *(f"worse than {one}" for one in worse)]) + "."
+    text = sentence([f"gain of prompt uncertainty, averaged over {len(rounds)} rounds, {shown(gains, GAIN)}", *(f"worse than {one}" for one in worse)]) + "."
     if taught(frame) and (worse or any(below(found, GAIN) for found in gains.values())):
         return Finding("fails", text)
     return Finding("holds" if not worse and all(above(found, 0) for found in gains.values()) else "open", text)
@@ -135,7 +135,7 @@ def a3(frame) -> Finding:
         return Finding("open", f"No round has {FEWER[0]:.0%} to {FEWER[1]:.0%} of the {sizes[last]:,} tasks of the last one.")
     some = by_seed(frame, METHOD, fewer[-1:])
     gains = {name: difference(by_seed(frame, name, [last]), some) for name in BASELINES}
-    text = f"Gain of {sizes[fewer[-1]]:,} tasks selected by prompt uncertainty over {sizes[last]:,} others, {shown(gains)}."
+    text = f"Gain of {sizes[fewer[-1]]:,} tasks selected by prompt uncertainty over {sizes[last]:,} others, {shown(gains, 0)}."
     if taught(frame) and any(below(found, 0) for found in gains.values()):
         return Finding("fails", text)
     return Finding("holds" if all(above(found, 0) for found in gains.values()) else "open", text)
@@ -189,7 +189,7 @@ def a5(frame) -> Finding:
     if missing := lacking(frame, (METHOD, *others)):
         return Finding("open", f"There are no runs of {', '.join(missing)}.")
     gains = {name: gain(frame, name, rounds=(1, 2)) for name in others}
-    text = f"Gain of ambiguous tasks, averaged over the first two rounds, {shown(gains)}."
+    text = f"Gain of ambiguous tasks, averaged over the first two rounds, {shown(gains, GAIN)}."
     if taught(frame) and any(below(found, GAIN) for found in gains.values()):
         return Finding("fails", text)
     return Finding("holds" if all(above(found, 0) for found in gains.values()) else "open", text)

@@ -138,7 +138,7 @@ def selected_figure(specs: dict[str, list[SelectSpec]], frames: dict):
             ax.barh(at, width, left=left, color=color, alpha=0.75, height=0.72, label=family)
             left += width
         noise = [(rows["noise"] != "clean").mean() for rows in groups.values()]
-        ax.plot(noise, at, linestyle="", marker="D", markersize=6, color="black", markeredgecolor="white", label="planted noise")
+        ax.plot(noise, at, linestyle="", marker="D", markersize=6, color="black", markeredgecolor="white", label="planted noise", clip_on=False, zorder=3)
         ax.set(yticks=at, yticklabels=map(named, orders[name]), title=name, xlim=(0, 1))
     axes[-1, 0].set_xlabel("share of the selected tasks")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper left", ncols=3, columnspacing=1.2)
