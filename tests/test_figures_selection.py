@@ -124,7 +124,10 @@ def test_the_map_is_drawn_beside_the_papers_and_its_groups_are_described(specs):
     groups = task_map.group_table(specs)
     assert set(groups["group"]) == {"ambiguous", "difficult", "easy", "all"} and np.allclose(groups["noise"], groups["noisy"] + groups["contradictory"])
     assert groups.query("group == 'all'")["n"].tolist() == [22, 22] and judge("A4", groups).lacks == ["seeds 2 < 3"]
-    assert "the difficult tasks a share of" in task_map.noise_in_words(groups)
+    said = task_map.noise_in_words(groups)
+    assert "the difficult tasks a share of" in said
+    shares = groups[groups["group"] != "all"].groupby("group")["contradictory"].mean()
+    assert f"contradictory definitions are most frequent among the {shares.idxmax()} tasks ({shares.max():.2f}" in said
 
 
 def test_a_task_is_as_learnable_as_its_family_unless_noise_is_planted(specs):

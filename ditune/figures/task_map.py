@@ -145,8 +145,16 @@ def noise_in_words(groups) -> str:
     change = rules.difference(*(groups[groups["group"] == group].set_index("seed")["noise"] for group in ("all", "difficult")))
     return (
         f"Of the difficult tasks a share of {share['difficult']} has planted noise, of the ambiguous ones {share['ambiguous']}, of the easy ones {share['easy']}, of all {share['all']}. "
-        f"Seed by seed the share among the difficult ones differs from that of all by {precise(change)}: {clear(change)}."
+        f"Seed by seed the share among the difficult ones differs from that of all by {precise(change)}: {clear(change)}. "
+        f"{most_frequent(groups, 'noisy', 'Noisy answers')}, {most_frequent(groups, 'contradictory', 'contradictory definitions')}."
     )
+
+
+def most_frequent(groups, noise: str, words: str) -> str:
+    """In which group a kind of planted noise is most frequent, with its share there."""
+    share = {group: interval(groups[groups["group"] == group][noise]) for group in rules.GROUPS}
+    group = max(share, key=lambda name: share[name].mean)
+    return f"{words} are most frequent among the {group} tasks ({share[group]})"
 
 
 def training_figure(tables: dict):
