@@ -11,11 +11,12 @@ from pathlib import Path
 
 import torch
 
-from .language import train
+from .backends import damaged
+from .language import LanguageScorer, train
 from .natural_runs import begun, device_of, recorded, uncertainty_spec
 from .natural_specs import InstructionsSpec, InstructSpec
 from .pretrained import Pretrained, adapt, plain
-from .prompting import CountingScorer, Template, likelihoods, measured, pairs
+from .prompting import OwnScorer, Template, likelihoods, measured, pairs
 from .selection import Candidates, select
 from .self_instruct import candidates_of, of_set, tests_of
 
@@ -25,14 +26,16 @@ class Work:
 
     def __init__(self, spec: InstructionsSpec):
         self.spec, (self.started, self.base) = spec, begun(spec)
-        self.tests, self.candidates = tests_of(spec.test, spec.n_test, spec.most_letters), candidates_of(spec.pool, spec.n_candidates, spec.most_letters, spec.seed)
+        self.tests = tests_of(spec.test, spec.n_test, spec.most_letters)
+        asked = {row.instruction for rows in self.tests.values() for row in rows}
+        self.candidates = candidates_of(spec.pool, spec.n_candidates, spec.most_letters, spec.seed, asked)
         self.template = Template(self.base)
         self.prompts = [self.template.instruction(row.instruction, row.input, row.output) for row in self.candidates]
         self.test_prompts = [self.template.instruction(row.instruction, row.input, row.output) for rows in self.tests.values() for row in rows]
 
     def tested(self, lm: Pretrained) -> dict:
         """nll_each: negative log-likelihood of each written answer, mean over its tokens, in the order of the test sets; nll: their mean; n."""
-        each = likelihoods(CountingScorer(lm), self.test_prompts, 1)
+        each = likelihoods(LanguageScorer(lm), self.test_prompts, 1)
         return {"nll": sum(each) / len(each), "nll_each": each, "n": len(each)}
 
     def report(self) -> dict:
@@ -50,7 +53,7 @@ def instructions_run(spec: InstructionsSpec, checkpoint: Path, progress=lambda s
     work = Work(spec)
     metrics = {"not tuned": {"n_trained": 0} | work.tested(work.base)}
     progress(1, spec.n_steps)
-    since, scorer = time.perf_counter(), CountingScorer(work.base)
+    since, scorer = time.perf_counter(), OwnScorer(work.base, spec.max_tokens)
     found, _ = measured(scorer, work.prompts, uncertainty_spec(spec), spec.seed, [[(row.output,)] for row in work.candidates])
     shared = {"metrics": metrics, "curve": [], "map": found, "costs": [scorer.costs()], "score_s": time.perf_counter() - since}
     return shared | work.report()
@@ -60,23 +63,26 @@ def instruct_run(spec: InstructSpec, checkpoint: Path, progress=lambda step, n_s
     """Tune the pretrained model on the first instructions of the strategy's order, as many as each budget says, and test it; plain data:
 
     metrics: {"budget b": what `Work.tested` gives, with n_trained}; curve: [{budget, loss, tokens}]; selected: numbers of the candidates of
-    the largest budget, increasing; data; train_s, wall_s, device.
+    the largest budget, increasing; data; train_s, which says nothing where resumed; wall_s, device.
     """
     first = recorded(spec.first, lambda: progress(0, spec.n_steps))["map"]
-    work, metrics, curve, train_s, done = Work(spec), {}, [], 0.0, 0
+    work, metrics, curve, train_s, done, resumed = Work(spec), {}, [], 0.0, 0, False
     for budget in spec.budgets:
         chosen, since = selected(spec, first, budget), time.perf_counter()
         examples = [pair for i in chosen for pair in pairs(work.prompts[i], 1, work.base.eos, spec.tune.max_tokens)]
         tune = spec.tune.replace(n_steps=spec.steps(budget))
         lm = adapt(work.base, tune, spec.seed)
         of_budget = checkpoint.with_name(f"{checkpoint.stem}-{budget}.safetensors")
+        if damaged(of_budget):
+            of_budget.unlink()
+        resumed |= of_budget.exists()
         losses = train(lm, examples, tune, spec.seed, of_budget, lambda step, _, done=done: progress(done + step, spec.n_steps))
         train_s += time.perf_counter() - since
         metrics[f"budget {budget}"] = {"n_trained": budget} | work.tested(lm)
-        curve.append({"budget": budget, "loss": losses[-1], "tokens": sum(len(prompt) + len(answer) for prompt, answer in examples)})
+        curve.append({"budget": budget, "loss": losses[-1], "tokens": spec.passes * sum(len(prompt) + len(answer) for prompt, answer in examples)})
         work.base, done = plain(lm), done + tune.n_steps + 1
         progress(done, spec.n_steps)
-    shared = {"metrics": metrics, "curve": curve, "selected": chosen, "train_s": train_s}
+    shared = {"metrics": metrics, "curve": curve, "selected": chosen, "train_s": train_s, "resumed": resumed}
     return shared | work.report()
 
 

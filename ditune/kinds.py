@@ -64,11 +64,11 @@ LANGUAGE = (
 
 NATURAL = (
     *TRAINING, "scorers", "uncertainty", "selection", "pretrained", "language", "instructions", "substitutes", "natural", "made_tasks", "prompting",
-    "natural_runs",
+    "natural_runs", "natural_specs.FirstSpec", "natural_specs.RoundsSpec",
 )  # fmt: skip
 """What determines a selection among tasks in natural language."""
 
-INSTRUCT = (*NATURAL, "self_instruct", "instruct_runs")
+INSTRUCT = (*NATURAL, "self_instruct", "instruct_runs", "natural_specs.InstructSpec")
 """What determines a selection among instructions."""
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 
 from . import records
-from .backends import Stopped, compute
-from .language import train
+from .backends import Stopped, compute, damaged
+from .language import LanguageScorer, train
 from .natural import KINDS, SPLITS, Task, described, fingerprint, rouge_l, usable
 from .natural_specs import FirstSpec, MapSpec, RoundsSpec, ScoreSpec
 from .pretrained import Pretrained, adapt, load, plain
-from .prompting import CountingScorer, Template, by_paraphrases, likelihoods, measured, pairs, written
+from .prompting import OwnScorer, Template, by_definition, by_paraphrases, likelihoods, measured, pairs, written
 from .select_specs import STRATEGIES
 from .selection import Candidates, select
 from .specs import Spec, SpecError
@@ -62,27 +62,32 @@ def references(tasks: list[Task]) -> list[list[tuple[str, ...]]]:
 def map_run(spec: MapSpec, checkpoint: Path, progress=lambda step, n_steps: None) -> dict:
     """Measure every task of the pools, those for evaluation only included, by the pretrained model; plain data:
 
-    map: columns task, kind, pool, all of `prompting.measured`, and paraphrased, the uncertainty by natural paraphrases (None for tasks
-    that have none); metrics: {"map": {n, n_passes, n_read}}; data; score_s, wall_s, device.
+    map: columns task, kind, all of `prompting.measured`, and for tasks that have paraphrases (None for others) paraphrased, the uncertainty
+    by these, and definition, that by words dropped from the definition alone; metrics: {"map": {n, n_passes, n_read}}, without what these two
+    take; data; score_s, without these two; wall_s, device.
     """
     started, lm = begun(spec)
     tasks = usable(spec.pool, spec.most_letters)
-    template, scorer = Template(lm, spec.most_head), CountingScorer(lm)
-    kept = checkpoint.with_suffix(".json")
-    state = json.loads(kept.read_text()) if kept.exists() else {"map": {}, "score_s": 0.0, "n_passes": 0, "n_read": 0}
+    template, scorer, how = Template(lm, spec.most_head), OwnScorer(lm, spec.max_tokens), uncertainty_spec(spec)
+    kept, data = checkpoint.with_suffix(".json"), of_pools(spec.pool, tasks)
+    state = json.loads(kept.read_text()) if kept.exists() else {}
+    if state.get("data") != data:  # nothing is kept, or it is of other data
+        state = {"data": data, "map": {}, "score_s": 0.0, "n_passes": 0, "n_read": 0}
     for at in range(len(state["map"].get("task", ())), len(tasks), GROUP):
         since, before, some = time.perf_counter(), scorer.costs(), tasks[at : at + GROUP]
-        columns, answers = measured(scorer, [template.task(task) for task in some], uncertainty_spec(spec), spec.seed, references(some))
-        columns["paraphrased"] = by_paraphrases(scorer, template, some, answers, PARAPHRASES)
-        columns |= {"task": [task.name for task in some], "kind": [task.kind for task in some]}
-        state["map"] = {name: state["map"].get(name, []) + values for name, values in columns.items()}
+        prompts = [template.task(task) for task in some]
+        columns, answers = measured(scorer, prompts, how, spec.seed, references(some))
         state["score_s"] += time.perf_counter() - since
         state |= {name: state[name] + n - before[name] for name, n in scorer.costs().items()}
+        columns["paraphrased"] = by_paraphrases(scorer, template, some, answers, PARAPHRASES)
+        columns["definition"] = by_definition(scorer, prompts, some, how, spec.seed)
+        columns |= {"task": [task.name for task in some], "kind": [task.kind for task in some]}
+        state["map"] = {name: state["map"].get(name, []) + values for name, values in columns.items()}
         records.write(kept, json.dumps(state))
-        progress(at * spec.n_steps // len(tasks), spec.n_steps)
+        progress((at + len(some)) * spec.n_steps // len(tasks), spec.n_steps)
     kept.unlink(missing_ok=True)
     metrics = {"map": {"n": len(tasks), "n_passes": state["n_passes"], "n_read": state["n_read"]}}
-    shared = {"metrics": metrics, "curve": [], "map": state["map"], "data": of_pools(spec.pool, tasks), "score_s": state["score_s"]}
+    shared = {"metrics": metrics, "curve": [], "map": state["map"], "data": data, "score_s": state["score_s"]}
     return shared | {"wall_s": time.perf_counter() - started, "device": device_of(lm)}
 
 
@@ -97,7 +102,7 @@ def drawn(tasks: list[Task], n: int, share: float, seed: int, name: str) -> list
 
 def split_of(spec: FirstSpec) -> dict[str, list[Task]]:
     """The tasks of "test", "validation", "initial" and "candidates", none in two of them. SpecError: there are too few."""
-    tested = usable(spec.test, spec.most_letters, SPLITS[1])
+    tested = [task for task in usable(spec.test, spec.most_letters, SPLITS[1]) if task.name not in spec.left_out]
     names = {task.name for task in tested}
     left = [task for task in usable(spec.pool, spec.most_letters, SPLITS[0]) if task.name not in names]
     found = {"test": drawn(tested, spec.n_test, spec.share, 0, "test")}
@@ -116,34 +121,41 @@ class Round:
     """A pretrained model that is tuned on tasks, tested, and asked about others; the split and all tokens are made once."""
 
     def __init__(self, spec: FirstSpec):
-        self.spec, (self.started, self.base), self.train_s = spec, begun(spec), 0.0
+        self.spec, (self.started, self.base), self.train_s, self.resumed = spec, begun(spec), 0.0, False
         self.split, self.template = split_of(spec), Template(self.base, spec.most_head)
         self.prompts = {task.name: self.template.task(task) for tasks in self.split.values() for task in tasks}
         self.pool = {task.name: task for name in ("initial", "candidates") for task in self.split[name]}
 
-    def tuned(self, names: list[str], checkpoint: Path, progress) -> tuple[CountingScorer, dict]:
+    def tuned(self, names: list[str], checkpoint: Path, progress) -> tuple[OwnScorer, dict]:
         """A scorer of the pretrained model tuned on the named tasks, and {n_examples, loss, tokens}; the seconds are added to `train_s`."""
         since, spec = time.perf_counter(), self.spec
+        if damaged(checkpoint):
+            checkpoint.unlink()
+        self.resumed |= checkpoint.exists()
         examples = [pair for name in names for pair in pairs(self.prompts[name], spec.n_instances, self.base.eos, spec.tune.max_tokens)]
         tune = spec.tune.replace(n_steps=spec.steps(len(examples)))
         lm = adapt(self.base, tune, spec.seed)
         losses = train(lm, examples, tune, spec.seed, checkpoint, progress)
         tokens = spec.passes * sum(len(prompt) + len(answer) for prompt, answer in examples)
         self.train_s += time.perf_counter() - since
-        return CountingScorer(lm), {"n_examples": len(examples), "loss": losses[-1], "tokens": tokens}
+        return self.scorer(lm), {"n_examples": len(examples), "loss": losses[-1], "tokens": tokens}
 
-    def tested(self, scorer: CountingScorer, name: str) -> dict:
+    def scorer(self, lm: Pretrained) -> OwnScorer:
+        """A scorer of a model's own answers."""
+        return OwnScorer(lm, self.spec.max_tokens)
+
+    def tested(self, scorer: OwnScorer, name: str) -> dict:
         """nll: negative log-likelihood of the first reference, mean over its tokens, over instances, then over tasks; nll_each task;
         rouge_l of greedy answers, likewise, and rouge_each task; n tasks."""
         spec, tasks = self.spec, self.split[name]
         prompts = [self.prompts[task.name] for task in tasks]
-        nll = likelihoods(scorer, prompts, spec.n_test_instances)
+        nll = likelihoods(LanguageScorer(scorer.lm), prompts, spec.n_test_instances)
         said = written(scorer, prompts, spec.n_written, spec.max_tokens)
         scores = [[rouge_l(text, right) for text, right in zip(texts, of_task)] for texts, of_task in zip(said, references(tasks))]
         rouge = [round(sum(each) / len(each), 5) for each in scores]
         return {"nll": sum(nll) / len(nll), "nll_each": nll, "rouge_l": sum(rouge) / len(rouge), "rouge_each": rouge, "n": len(tasks)}
 
-    def measured(self, scorer: CountingScorer, names: list[str], **changes) -> dict[str, list]:
+    def measured(self, scorer: OwnScorer, names: list[str], **changes) -> dict[str, list]:
         """The columns of `prompting.measured` for some candidates, with their names and kinds."""
         tasks = [self.pool[name] for name in names]
         how = uncertainty_spec(self.spec, **changes)
@@ -155,29 +167,32 @@ class Round:
         names = {name: [task.name for task in tasks] for name, tasks in self.split.items()}
         kinds = {task.name: task.kind for tasks in self.split.values() for task in tasks}
         data = of_pools((*self.spec.pool, *self.spec.test), [task for tasks in self.split.values() for task in tasks])
-        return {"split": names, "kinds": kinds, "data": data, "wall_s": time.perf_counter() - self.started, "device": device_of(self.base)}
+        times = {"resumed": self.resumed, "wall_s": time.perf_counter() - self.started}
+        return {"split": names, "kinds": kinds, "data": data} | times | {"device": device_of(self.base)}
 
 
 def first_run(spec: FirstSpec, checkpoint: Path, progress=lambda step, n_steps: None) -> dict:
     """Tune on the initial tasks, test, measure the candidates; plain data:
 
-    metrics: {"round 0" and "round 0 validation": what `Round.tested` gives, with round, tasks ("test" or "validation") and n_trained};
-    curve: [{round, n_examples, loss, tokens}]; map: columns of the candidates; split: {part: names}; kinds: {name: kind}; costs: n_passes
-    and n_read of the measures; data; train_s, score_s, wall_s, device.
+    metrics: {"not tuned": what `Round.tested` gives of the pretrained model; "round 0" and "round 0 validation": that of the tuned one, with
+    round, tasks ("test" or "validation") and n_trained}; curve: [{round, n_examples, loss, tokens}]; map: columns of the candidates; split:
+    {part: names}; kinds: {name: kind}; costs: n_passes and n_read of the measures; data; train_s, which says nothing where resumed;
+    score_s, wall_s, device.
     """
     work = Round(spec)
+    before = {"not tuned": {"tasks": "test", "n_trained": 0} | work.tested(work.scorer(work.base), "test")}
     names = [task.name for task in work.split["initial"]]
     scorer, training = work.tuned(names, checkpoint, lambda step, _: progress(step, spec.n_steps))
-    metrics = tests(work, scorer, 0, len(names))
+    metrics = before | tests(work, scorer, 0, len(names))
     progress(spec.n_steps - 1, spec.n_steps)
-    since, before = time.perf_counter(), scorer.costs()
+    since, begin = time.perf_counter(), scorer.costs()
     found = work.measured(scorer, [task.name for task in work.split["candidates"]])
-    costs = {"round": 0} | {name: n - before[name] for name, n in scorer.costs().items()}
+    costs = {"round": 0} | {name: n - begin[name] for name, n in scorer.costs().items()}
     shared = {"metrics": metrics, "curve": [{"round": 0} | training], "map": found, "costs": [costs]}
     return shared | {"train_s": work.train_s, "score_s": time.perf_counter() - since} | work.report()
 
 
-def tests(work: Round, scorer: CountingScorer, number: int, n_trained: int) -> dict:
+def tests(work: Round, scorer: OwnScorer, number: int, n_trained: int) -> dict:
     """The tests of a round, by name."""
     parts = [name for name in ("test", "validation") if work.split[name]]
     names = {"test": f"round {number}", "validation": f"round {number} validation"}
@@ -205,6 +220,8 @@ def rounds_run(spec: RoundsSpec, checkpoint: Path, progress=lambda step, n_steps
     """
     first = recorded(spec.first, lambda: progress(0, spec.n_steps))
     work, kept = Round(spec), checkpoint.with_suffix(".json")
+    if (now := work.report())["data"] != first["data"] or now["split"] != first["split"]:
+        raise SpecError(f"the pools {', '.join(spec.pool)} have changed since the first round of this seed was recorded: compute it again")
     state = json.loads(kept.read_text()) if kept.exists() else {"selected": [], "metrics": {}, "curve": [], "costs": [], "train_s": 0.0, "score_s": 0.0}
     if not state["selected"]:
         state["selected"].append(chosen(spec, first["map"], 1))
@@ -229,7 +246,7 @@ def rounds_run(spec: RoundsSpec, checkpoint: Path, progress=lambda step, n_steps
     return state | work.report()
 
 
-def of_strategy(work: Round, scorer: CountingScorer, names: list[str]) -> dict[str, list]:
+def of_strategy(work: Round, scorer: OwnScorer, names: list[str]) -> dict[str, list]:
     """What a strategy needs to know of tasks; without perturbed prompts where it needs no uncertainty."""
     needs = STRATEGIES[work.spec.strategy]
     if not needs:

@@ -98,6 +98,8 @@ class FirstSpec(MapSpec):
     """Instances of a test or validation task whose first reference's likelihood is measured."""
     n_written: int = 100
     """Of these, the first ones, answered greedily for ROUGE-L."""
+    left_out: tuple[str, ...] = ()
+    """Tasks of the test pools that are not tested on, as their like are trained on."""
     n_validation: int = 68
     n_initial: int = 68
     n_candidates: int = 620
@@ -167,7 +169,8 @@ class RoundsSpec(FirstSpec):
 
     @property
     def cost(self) -> float:
-        return self.n_steps * self.tune.batch_size * self.most_letters  # less than that of a first round, which must come before
+        trained = 3 * self.n_steps * self.tune.batch_size * self.most_letters
+        return min(trained, 0.9 * self.first.cost)  # the first round must come before
 
 
 # ---- instructions as tasks -------------------------------------------------------------------------------------------
@@ -238,4 +241,4 @@ class InstructSpec(InstructionsSpec):
 
     @property
     def cost(self) -> float:
-        return self.n_steps * self.tune.batch_size * self.most_letters
+        return min(3 * self.n_steps * self.tune.batch_size * self.most_letters, 0.9 * self.first.cost)

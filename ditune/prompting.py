@@ -11,11 +11,12 @@ Shapes: R tasks, n instances of a task, k perturbed prompts, B rows.
 import functools
 
 import torch
+import torch.nn.functional as F
 
-from .language import Example, LanguageScorer
+from .language import Example, LanguageScorer, cache, head_logits
 from .natural import Task, rouge_l
 from .pretrained import Pretrained, Tokens
-from .scorers import Prompts, Rows, stacked
+from .scorers import Prompts, Rows, joined, stacked
 from .specs import SpecError
 from .uncertainty import PromptTask, Segment, UncertaintySpec, measure, perplexity, perturbed, probability, uncertainty
 
@@ -46,10 +47,11 @@ class Template:
         """A stretch that stays."""
         return Segment((self.encode(text),))
 
-    def task(self, task: Task, definition: str | None = None) -> PromptTask:
-        """A task with its definition, or a paraphrase in its place, its positive examples as far as the prompt before the input stays
-        within most_head tokens (without a definition, the first in any case), and its instances. Of a definition that fills more than half
-        of that, the end is cut off."""
+    def task(self, task: Task, definition: str | None = None, n_examples: int | None = None) -> PromptTask:
+        """A task with its definition, or a paraphrase in its place, its first n_examples positive examples, and its instances.
+
+        Without n_examples, as many as the prompt before the input stays within most_head tokens (without a definition, the first in any
+        case). Of a definition that fills more than half of that, the end is cut off."""
         parts, end = [Segment((self.before,))], self.fixed("Now complete the following example -\nInput:")
         if wording := task.definition if definition is None else definition:
             said = self.words(f" {wording}", "definition")
@@ -57,7 +59,8 @@ class Template:
             parts += [self.fixed("Definition:"), Segment(tuple(units), "definition"), self.fixed("\n\n")]
         for number, (text, output) in enumerate(task.examples, 1):
             example = [self.fixed(f"Positive Example {number} -\nInput:"), self.words(f" {text}", "examples"), self.fixed(f"\nOutput: {output}\n\n")]
-            if length([*parts, *example, end]) <= self.most_head or (number == 1 and not wording):
+            fits = length([*parts, *example, end]) <= self.most_head or (number == 1 and not wording)
+            if fits if n_examples is None else number <= n_examples:
                 parts += example
         inputs = tuple(self.encode(f" {text}\nOutput:") + self.after for text, _ in task.instances)
         return PromptTask(task.name, (*parts, end), inputs, tuple(self.encode(outputs[0]) for _, outputs in task.instances))
@@ -79,6 +82,16 @@ def length(segments) -> int:
     return sum(len(unit) for segment in segments for unit in segment.units)
 
 
+def n_units(prompt: PromptTask, part: str) -> int:
+    """How many units of a part can be dropped."""
+    return sum(len(segment.units) for segment in prompt.prompt if segment.part == part)
+
+
+def n_examples(prompt: PromptTask) -> int:
+    """How many positive examples a prompt has."""
+    return sum(segment.part == "examples" for segment in prompt.prompt)
+
+
 def pairs(prompt: PromptTask, n: int, eos: int, max_tokens: int) -> list[Example]:
     """The first n instances of a task to be trained on: whole prompt, first right answer with end-of-sequence. Of one longer than
     max_tokens the prompt loses its beginning."""
@@ -90,12 +103,15 @@ def pairs(prompt: PromptTask, n: int, eos: int, max_tokens: int) -> list[Example
 # ---- what a model says -----------------------------------------------------------------------------------------------
 
 
-class CountingScorer(LanguageScorer):
-    """A scorer that counts the forward passes of its model, and the tokens that these read."""
+class OwnScorer(LanguageScorer):
+    """A scorer of a model's own answers, which counts its forward passes, and the tokens that these read.
 
-    def __init__(self, lm: Pretrained):
+    An answer of max_tokens was cut there. The model did not end it, so that of this answer no end is scored.
+    """
+
+    def __init__(self, lm: Pretrained, max_tokens: int):
         super().__init__(lm)
-        self.n_passes = self.n_read = 0
+        self.max_tokens, self.n_passes, self.n_read = max_tokens, 0, 0
         lm.model.register_forward_pre_hook(self.count, with_kwargs=True)
 
     def count(self, module, arguments, inputs) -> None:
@@ -107,14 +123,32 @@ class CountingScorer(LanguageScorer):
         """What was counted."""
         return {"n_passes": self.n_passes, "n_read": self.n_read}
 
+    @torch.no_grad()
+    def log_likelihood(self, prompts: Prompts, answers: Rows) -> torch.Tensor:
+        """See `Scorer`: (B,) float32 on the CPU; the end is a token of those answers alone that the model ended."""
+        ends = Rows(torch.full((len(prompts.head), 1), self.lm.eos), (answers.length < self.max_tokens).long())
+        both, out = joined(joined(prompts.tails, answers), ends), torch.empty(len(prompts.head))
+        self.check_room(prompts, both.length - 1)
+        for index, past, head in self.batches(prompts, both.length):
+            tokens = both.tokens[index, : int(both.length[index[0]])]
+            at = torch.arange(1, tokens.shape[1]) >= prompts.tails.length[index, None]
+            logits, _ = head_logits(self.model, at.to(self.device), input_ids=tokens[:, :-1].to(self.device), past_key_values=cache(past, head))
+            nll = F.cross_entropy(logits, tokens[:, 1:][at].to(self.device), reduction="none").cpu()
+            out[index] = -torch.zeros(len(index)).index_add(0, at.nonzero()[:, 0], nll) / at.sum(dim=1)
+        return out
 
-def measured(scorer: LanguageScorer, prompts: list[PromptTask], how: UncertaintySpec, seed: int, references: list[list[tuple[str, ...]]]) -> tuple[dict[str, list], list[list[Tokens]]]:
-    """What the model's own answers say of tasks, in columns: `uncertainty`, `probability` and `perplexity`; n_droppable words of the
-    prompt; rouge_l, mean over the instances, of the answers against the references, which none of the others knows; written, the first
-    answer. Then the answers. Numbers have as many digits as a record holds: what is selected can be selected again from it."""
+
+def measured(scorer: OwnScorer, prompts: list[PromptTask], how: UncertaintySpec, seed: int, references: list[list[tuple[str, ...]]]) -> tuple[dict[str, list], list[list[Tokens]]]:
+    """What the model's own answers say of tasks, in columns: `uncertainty`, `probability` and `perplexity`; words of the definition and of
+    the examples that can be dropped (defined, n_droppable in all), n_examples of the prompt; cut, the share of answers that reached the
+    longest length; rouge_l, mean over the instances, of the answers against the references, which none of the others knows; written, the
+    first answer. Then the answers. Numbers have as many digits as a record holds: what is selected can be selected again from it."""
     scores = measure(scorer, prompts, how, seed)
     columns = {m.__name__: m(scores.p).round(decimals=7).tolist() for m in MEASURES}
-    columns["n_droppable"] = [row["n_droppable"] for row in scores.table()]
+    columns["n_examples"] = [n_examples(prompt) for prompt in prompts]
+    columns["defined"] = [n_units(prompt, "definition") for prompt in prompts]
+    columns["n_droppable"] = [n_units(prompt, "definition") + n_units(prompt, "examples") for prompt in prompts]
+    columns["cut"] = [round(sum(len(answer) >= how.max_tokens for answer in answers) / len(answers), 5) for answers in scores.answers]
     texts = [[scorer.lm.decode(answer).strip() for answer in answers] for answers in scores.answers]
     of_tasks = [[rouge_l(text, right) for text, right in zip(said, of_task)] for said, of_task in zip(texts, references)]
     columns["rouge_l"] = [round(sum(each) / len(each), 5) for each in of_tasks]
@@ -124,13 +158,14 @@ def measured(scorer: LanguageScorer, prompts: list[PromptTask], how: Uncertainty
 
 def by_paraphrases(scorer: LanguageScorer, template: Template, tasks: list[Task], answers: list[list[Tokens]], most: int) -> list[float | None]:
     """Prompt uncertainty where the perturbed prompts are the task with each of its first `most` paraphrases in the place of its definition;
-    None for tasks without any. The answers are those to the definition."""
+    None for tasks without any. The examples and the answers are those of the definition."""
     several = [i for i, task in enumerate(tasks) if task.paraphrases]
     if not several:
         return [None] * len(tasks)
     heads, head, tails, said, shapes = [], [], [], [], []
     for i in several:
-        prompts = [template.task(tasks[i], text) for text in (tasks[i].definition, *tasks[i].paraphrases[:most])]
+        given = n_examples(template.task(tasks[i]))
+        prompts = [template.task(tasks[i], text, given) for text in (tasks[i].definition, *tasks[i].paraphrases[:most])]
         for prompt in prompts:
             tails += prompt.inputs[: len(answers[i])]
             said += answers[i]
@@ -142,6 +177,15 @@ def by_paraphrases(scorer: LanguageScorer, template: Template, tasks: list[Task]
     for i, shape, of_task in zip(several, shapes, p.split([k * n for k, n in shapes])):
         out[i] = round(uncertainty(of_task.view(shape).T[None]).item(), 7)
     return out
+
+
+def by_definition(scorer: OwnScorer, prompts: list[PromptTask], tasks: list[Task], how: UncertaintySpec, seed: int) -> list[float | None]:
+    """Prompt uncertainty where words of the definition alone are dropped, of the tasks with paraphrases; None for the others. What
+    paraphrases are to be compared with."""
+    several = [i for i, task in enumerate(tasks) if task.paraphrases]
+    found = uncertainty(measure(scorer, [prompts[i] for i in several], how.replace(parts=("definition",)), seed).p) if several else ()
+    of_task = dict(zip(several, (round(float(value), 7) for value in found)))
+    return [of_task.get(i) for i in range(len(tasks))]
 
 
 def likelihoods(scorer: LanguageScorer, prompts: list[PromptTask], n: int) -> list[float]:

@@ -5,6 +5,9 @@
 import gzip
 import json
 import os
+import re
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -16,6 +19,8 @@ SEED_TASKS = "self_instruct_seed"
 SEEDS = Source("general", "Apache-2.0", "github.com/yizhongw/self-instruct, data/seed_tasks.jsonl", ("self_instruct_seed.jsonl.gz", "seed_tasks.jsonl"))
 HUMAN = (SEED_TASKS, "dolly", "dolly_3k")
 """Sets whose answers people wrote."""
+NO_INPUT = re.compile(r"<?no ?input>?\.?", re.IGNORECASE)
+"""What models that made instructions wrote for an input that there is none of."""
 
 
 def check_name(name: str) -> None:
@@ -54,15 +59,17 @@ def read(name: str) -> list[Instruction]:
     return [Instruction(text.strip(), one["input"].strip(), one["output"].strip(), name, SEEDS.domain, SEEDS.licence) for text, one in first]
 
 
-def drawn(name: str, n: int, most_letters: int, seed: object) -> list[Instruction]:
-    """n different instructions of a set, or all where there are no more, without those that are too long with their answer."""
-    rows = [row for row in dict.fromkeys(read(name)) if row.output.strip() and sum(map(len, row.pair)) <= most_letters]
+def drawn(name: str, n: int, most_letters: int, seed: object, without: Collection[str] = ()) -> list[Instruction]:
+    """n different instructions of a set, or all where there are no more, without those that are too long with their answer, and those
+    with certain wordings. An input that only says that there is none is none."""
+    whole = [replace(row, input="") if NO_INPUT.fullmatch(row.input.strip()) else row for row in read(name)]
+    rows = [row for row in dict.fromkeys(whole) if row.output.strip() and sum(map(len, row.pair)) <= most_letters and row.instruction not in without]
     return Random(f"{name}/{seed}").sample(rows, min(n, len(rows)))
 
 
-def candidates_of(name: str, n: int, most_letters: int, seed: int) -> list[Instruction]:
-    """n instructions of a pool, drawn by the seed. SpecError: there are not as many."""
-    rows = drawn(name, n, most_letters, seed)
+def candidates_of(name: str, n: int, most_letters: int, seed: int, tested: Collection[str]) -> list[Instruction]:
+    """n instructions of a pool, drawn by the seed, none of which is tested. SpecError: there are not as many."""
+    rows = drawn(name, n, most_letters, seed, tested)
     if len(rows) < n:
         raise SpecError(f"the set {name!r} has {len(rows)} instructions of at most {most_letters} letters; needed: {n}")
     return rows

@@ -211,7 +211,7 @@ def test_answers_that_people_wrote_are_read_where_they_are(tmp_path, monkeypatch
     found = self_instruct.tests_of(("self_instruct_seed",), 3, 100)["self_instruct_seed"]
     assert len(found) == 3 and all(one.output == one.instruction.replace("Do", "Done") for one in found)
     with pytest.raises(SpecError, match="the set 'self_instruct_seed' has 5 instructions of at most 100 letters; needed: 6"):
-        self_instruct.candidates_of("self_instruct_seed", 6, 100, 0)
+        self_instruct.candidates_of("self_instruct_seed", 6, 100, 0, ())
 
 
 # ---- measure and prompt ----------------------------------------------------------------------------------------------

@@ -8,11 +8,22 @@ import torch.nn.functional as F
 
 from ditune import backends, experiments, natural_runs, records, self_instruct
 from ditune.instruct_runs import instruct_run, selected
+from ditune.language import LanguageScorer
 from ditune.made_tasks import made_tasks
 from ditune.natural_runs import chosen, first_run, map_run, rounds_run, split_of
 from ditune.natural_specs import SELECTIONS, InstructSpec, MapSpec, RoundsSpec
 from ditune.pretrained import load, tune_spec
-from ditune.prompting import CountingScorer, Template, by_paraphrases, likelihoods, measured, pairs
+from ditune.prompting import (
+    OwnScorer,
+    Template,
+    by_definition,
+    by_paraphrases,
+    likelihoods,
+    measured,
+    n_examples,
+    pairs,
+)
+from ditune.scorers import Prompts, Rows
 from ditune.specs import SpecError
 from ditune.uncertainty import UncertaintySpec, perturbed
 
@@ -22,7 +33,7 @@ LOOP = SHARED | {
     "pool": ["made_tasks"], "test": ["made_tasks"], "n": 1, "most_head": 120, "n_test": 3, "n_test_instances": 2, "n_written": 1, "n_validation": 2, "n_initial": 3,
     "n_candidates": 5, "n_rounds": 2, "n_select": 2, "n_instances": 1, "passes": 1.0, "tune": TUNE,
 }  # fmt: skip
-CLOCK = ("wall_s", "train_s", "score_s")
+CLOCK = ("wall_s", "train_s", "score_s", "resumed")
 
 
 def rounds(**changes) -> RoundsSpec:
@@ -52,6 +63,8 @@ def test_a_split_has_its_shares_of_both_kinds_and_no_task_twice_and_the_test_is_
     assert len(names) == len(set(names)) == 29 and parts[0]["test"] == parts[1]["test"] and parts[0]["initial"] != parts[1]["initial"]
     kinds = {name: sum(task.kind == "classification" for task in tasks) for name, tasks in parts[0].items()}
     assert kinds == {"test": 2, "validation": 3, "initial": 2, "candidates": 4}
+    out = parts[0]["test"][0].name
+    assert out not in {task.name for task in split_of(spec.replace(left_out=(out,)))["test"]}
     assert {task.split for task in parts[0]["test"]} == {"test"} and all(task.split == "train" for name in ("validation", "initial", "candidates") for task in parts[0][name])
 
 
@@ -63,9 +76,10 @@ def test_too_small_a_pool_is_refused():
 # ---- measures against the plain way ----------------------------------------------------------------------------------
 
 
-def plain_probability(lm, prompt: tuple, answer: tuple) -> float:
-    """exp of the mean log-likelihood of the answer's tokens and end-of-sequence, by one forward pass of the model as it is."""
-    tokens = torch.tensor([[*prompt, *answer, lm.eos]])
+def plain_probability(lm, prompt: tuple, answer: tuple, most: int = 99) -> float:
+    """exp of the mean log-likelihood of the answer's tokens, and end-of-sequence unless it has `most` tokens, by one forward pass of
+    the model as it is."""
+    tokens = torch.tensor([[*prompt, *answer, *((lm.eos,) if len(answer) < most else ())]])
     with torch.no_grad():
         logits = lm.model(input_ids=tokens[:, :-1]).logits[0, len(prompt) - 1 :].log_softmax(-1)
     return (-F.nll_loss(logits, tokens[0, len(prompt) :])).exp().item()
@@ -73,21 +87,41 @@ def plain_probability(lm, prompt: tuple, answer: tuple) -> float:
 
 def test_measures_are_those_of_whole_prompts_read_one_by_one():
     lm, tasks = load("tiny"), made_tasks()[:2]
-    template, scorer, how = Template(lm, 200), CountingScorer(lm), UncertaintySpec(n=2, k=2, max_tokens=2)
+    template, scorer, how = Template(lm, 200), OwnScorer(lm, 2), UncertaintySpec(n=2, k=2, max_tokens=2)
     prompts = [template.task(task) for task in tasks]
     columns, answers = measured(scorer, prompts, how, 7, [[outputs for _, outputs in task.instances] for task in tasks])
     for r, prompt in enumerate(prompts):
         heads = perturbed(prompt.prompt, 2, 0.2, 7, prompt.name).lists()
-        p = [[plain_probability(lm, heads[j] + prompt.inputs[i], answers[r][i]) for j in range(3)] for i in range(2)]
+        p = [[plain_probability(lm, heads[j] + prompt.inputs[i], answers[r][i], 2) for j in range(3)] for i in range(2)]
         assert columns["uncertainty"][r] == pytest.approx(sum(abs(each[j] - each[0]) for each in p for j in (1, 2)) / 4, abs=2e-6)
         assert columns["probability"][r] == pytest.approx((p[0][0] + p[1][0]) / 2, abs=2e-6)
     others = by_paraphrases(scorer, template, tasks, answers, 1)
     for r, task in enumerate(tasks):
-        texts = [pairs(template.task(task, text), 2, lm.eos, 10_000) for text in (task.definition, task.paraphrases[0])]
-        moved = [abs(plain_probability(lm, texts[0][i][0], answers[r][i]) - plain_probability(lm, texts[1][i][0], answers[r][i])) for i in range(2)]
+        texts = [pairs(template.task(task, text, n_examples(prompts[r])), 2, lm.eos, 10_000) for text in (task.definition, task.paraphrases[0])]
+        moved = [abs(plain_probability(lm, texts[0][i][0], answers[r][i], 2) - plain_probability(lm, texts[1][i][0], answers[r][i], 2)) for i in range(2)]
         assert others[r] == pytest.approx(sum(moved) / 2, abs=2e-6)
+    heads = perturbed(prompts[0].prompt, 2, 0.2, 7, prompts[0].name, ("definition",)).lists()
+    p = [[plain_probability(lm, heads[j] + prompts[0].inputs[i], answers[0][i], 2) for j in range(3)] for i in range(2)]
+    of_definition = by_definition(scorer, prompts, [tasks[0], replace(tasks[1], paraphrases=())], how, 7)
+    assert of_definition == [pytest.approx(sum(abs(each[j] - each[0]) for each in p for j in (1, 2)) / 4, abs=2e-6), None]
     right = pairs(prompts[0], 2, lm.eos, 10_000)
-    assert likelihoods(scorer, prompts[:1], 2)[0] == pytest.approx(-sum(torch.tensor(plain_probability(lm, x, y[:-1])).log() for x, y in right).item() / 2, abs=1e-4)
+    assert likelihoods(LanguageScorer(lm), prompts[:1], 2)[0] == pytest.approx(-sum(torch.tensor(plain_probability(lm, x, y[:-1])).log() for x, y in right).item() / 2, abs=1e-4)
+
+
+def test_no_end_is_scored_of_an_own_answer_that_was_cut():
+    lm = load("tiny")
+    prompt, answers = lm.encode("abc"), [(5,), (5, 6), (5, 6, 7)]
+    asked = Prompts(Rows.of([prompt]), torch.zeros(3, dtype=torch.int64), Rows.of([(8,)] * 3))
+    found = OwnScorer(lm, 3).log_likelihood(asked, Rows.of(answers)).exp().tolist()
+    assert found == pytest.approx([plain_probability(lm, (*prompt, 8), answer, 3) for answer in answers], rel=1e-4)
+    assert LanguageScorer(lm).log_likelihood(asked, Rows.of(answers)).exp().tolist() == pytest.approx([plain_probability(lm, (*prompt, 8), a) for a in answers], rel=1e-4)
+
+
+def test_a_paraphrased_prompt_keeps_the_examples_of_the_definition():
+    task = replace(made_tasks()[0], paraphrases=("long " * 60,))
+    template = Template(load("tiny"), 400)
+    whole, other = template.task(task), template.task(task, task.paraphrases[0], 2)
+    assert n_examples(whole) == n_examples(other) == 2 and n_examples(template.task(task, task.paraphrases[0])) < 2
 
 
 def test_no_text_is_encoded_twice(monkeypatch):
@@ -116,7 +150,11 @@ def test_the_map_measures_every_task_and_goes_on_after_a_kill(home, monkeypatch)
 
     with pytest.raises(KeyboardInterrupt):
         map_run(spec, home / "b.safetensors", kill)
-    assert plain(map_run(spec, home / "b.safetensors", lambda step, n: told.append(step))) == plain(whole) and len(told) == 2
+    assert plain(map_run(spec, home / "b.safetensors", lambda step, n: told.append(step))) == plain(whole) and len(told) == 2 and told[-1] == spec.n_steps
+    with pytest.raises(KeyboardInterrupt):
+        map_run(spec, home / "c.safetensors", kill)
+    few[0] = replace(few[0], definition="Other words.")  # the data change between a kill and the rest
+    assert plain(map_run(spec, home / "c.safetensors")) == plain(map_run(spec, home / "d.safetensors"))
 
 
 def test_strategies_of_a_seed_share_one_record_of_the_first_round_and_a_killed_run_ends_as_an_undisturbed_one(home):
@@ -135,6 +173,21 @@ def test_strategies_of_a_seed_share_one_record_of_the_first_round_and_a_killed_r
     with pytest.raises(KeyboardInterrupt):
         rounds_run(spec, home / "killed.safetensors", kill)
     assert plain(rounds_run(spec, home / "killed.safetensors")) == plain(whole)
+
+
+def test_rounds_on_other_data_than_their_first_round_are_refused(home, monkeypatch):
+    natural_runs.recorded(rounds().first)
+    changed = [replace(task, definition=f"{task.definition} Quickly.") for task in made_tasks()]
+    monkeypatch.setattr("ditune.natural.load", lambda name: changed)
+    with pytest.raises(SpecError, match="the pools made_tasks have changed since the first round of this seed was recorded"):
+        rounds_run(rounds(), home / "r.safetensors")
+
+
+def test_a_damaged_checkpoint_of_a_round_is_made_anew(home):
+    spec = rounds()
+    whole = rounds_run(spec, home / "whole.safetensors")
+    (home / "hurt-1.safetensors").write_bytes(b"half a file")
+    assert plain(rounds_run(spec, home / "hurt.safetensors")) == plain(whole)
 
 
 def test_a_first_round_that_failed_is_said_in_one_line(monkeypatch, home):
