@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 from test_claims_natural import BASE, rounds, shifted, tuned  # noqa: E402
 
 from ditune import natural_runs, plotting, records  # noqa: E402
-from ditune.figures import natural, self_instruct  # noqa: E402
+from ditune.figures import natural, paraphrases, self_instruct  # noqa: E402
 from ditune.natural_runs import first_run, map_run, rounds_run  # noqa: E402
 from ditune.natural_specs import InstructSpec, MapSpec, RoundsSpec  # noqa: E402
 from ditune.pretrained import tune_spec  # noqa: E402
@@ -107,10 +107,22 @@ def test_rightness_is_the_mean_of_each_group_of_the_first_models_map(recorded):
 
 
 def test_agreement_is_a_rank_correlation_over_the_tasks_that_have_paraphrases():
-    rows = pd.DataFrame({"uncertainty": [0.1, 0.2, 0.3, 0.9], "paraphrased": [0.3, 0.2, 0.1, None], "probability": [0.1, 0.2, 0.3, 0.5]})
-    assert natural.agreement(rows) == {"n": 3, "both": -1.0, "dropped, probability": 1.0, "paraphrased, probability": -1.0}
-    assert "rank correlation -1.00" in texts(natural.agreement_figure({"a map": rows}, ["made by"])) and "-1.00" in natural.agreement_in_words(rows, "a map")
-    assert "too few" in natural.agreement_in_words(rows[:2], "a map")
+    rows = pd.DataFrame({"definition": [0.1, 0.2, 0.3, 0.9], "uncertainty": [0.3, 0.2, 0.1, 0.1], "paraphrased": [0.3, 0.2, 0.1, None], "probability": [0.1, 0.2, 0.3, 0.5]})
+    found = paraphrases.agreement(rows)
+    assert {name: (each.mean, each.n) for name, each in found.items()} == {"definition": (-1, 3), "whole prompt": (1, 3), "definition, probability": (1, 3), "paraphrased, probability": (-1, 3)}
+    assert "rank correlation -1.00" in texts(paraphrases.agreement_figure({"a map": rows}, ["made by"])) and "over 3 tasks" in paraphrases.agreement_in_words(rows, "a map")
+    assert "too few" in paraphrases.agreement_in_words(rows[:2], "a map")
+
+
+def test_the_interval_of_a_correlation_holds_it_and_is_drawn_over_tasks():
+    a, b = range(30), [x + 9 * (-1) ** x for x in range(30)]
+    found = paraphrases.correlation(a, b)
+    assert -1 <= found.low < found.mean < found.high <= 1 and found.n == 30 and found.mean == pytest.approx(pd.Series(a).corr(pd.Series(b), method="spearman"))
+
+
+def test_what_prompts_hold_is_counted(recorded):
+    (rows, _) = natural.maps(recorded).values()
+    assert f"{(rows['defined'] > 0).sum()} of 10 tasks have a definition" in natural.prompts_in_words(rows, "x") and f"{rows['cut'].mean():.0%} reached the longest" in natural.prompts_in_words(rows, "x")
 
 
 def test_tables_of_costs_settings_and_pools_have_a_row_for_each(recorded):
@@ -132,10 +144,15 @@ def test_gains_and_wins_are_drawn_beside_the_papers_judges():
     assert list(figure.axes[1].lines[0].get_ydata()) == [11, 27, -19, 14, -5]
 
 
-def test_the_results_are_in_a_table_and_in_words():
+def test_the_results_are_in_a_table_and_in_words(monkeypatch):
     frame = tuned(uncertainty=0.05)
     text = self_instruct.results_table({"profile test": frame}, "Results", "tab-results")
     assert text.count("| profile test |") == 4 and "| random | 8 | – | – | 20." in text
+    spec = InstructSpec.of(model="tiny", pool="made_general", test=["made_reasoning", "stdlib"], n_candidates=40, n_test=30, budgets=[8, 16])
+    done = {"data": {"made_reasoning": {"instructions": 30}, "stdlib": {"instructions": 10}}}
+    monkeypatch.setattr(self_instruct, "found", lambda specs: [(spec, done)])
+    text = self_instruct.sets_table({"profile test": frame}, {"profile test": [spec]}, "Sets", "tab-sets")
+    assert "| uncertainty | made_reasoning | 30 | 4.9" in text and "| uncertainty | stdlib | 10 | 4.8" in text
     assert "clearly more" in self_instruct.summary(frame, "profile test") and "No runs" in self_instruct.summary(frame[:0], "x")
 
 

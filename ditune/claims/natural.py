@@ -21,7 +21,7 @@ from .paired import SEEDS, above, below
 from .selection import BASELINES, METHOD, SOURCE
 
 LIKELIHOOD = (
-    "likelihood of the right answers to test tasks, which are of other collections or categories than all training tasks: the log-likelihood of an instance's first reference in nats a token, mean over instances, then over tasks; "
+    "likelihood of the right answers to test tasks, which are of other collections or categories than the training tasks: the log-likelihood of an instance's first reference in nats a token, mean over instances, then over tasks; "
     "differences between strategies seed by seed, mean with 95 % bootstrap interval over seeds"
 )
 MAPPED = (
@@ -138,7 +138,7 @@ def taught(frame) -> Interval:
     statement="Selecting the instructions of the highest prompt uncertainty beats random selection and selection by perplexity on data made by Self-Instruct.",
     source=f"{SOURCE}; abstract, judged by GPT-4, ChatGPT and people",
     metric=(
-        "likelihood of answers that people wrote to instructions of other sources; the gain of one selection over another, in hundredths of a nat a token (about percent of perplexity), is taken answer by answer and "
+        "likelihood of answers that people wrote to instructions of other sources, or to those from which the pool was generated, but which are not in it; the gain of one selection over another, in hundredths of a nat a token (about percent of perplexity), is taken answer by answer and "
         "seed by seed; its 95 % interval comes from drawing seeds and answers, both with replacement"
     ),
     rule=(

@@ -7,7 +7,6 @@ gives the curves. A map has a row per task: seed, task, kind, group, and what wa
 import numpy as np
 import pandas
 import torch
-from scipy.stats import spearmanr
 
 from .. import plotting, records
 from ..claims.ledger import sentence
@@ -73,6 +72,16 @@ def map_figure(found_maps: dict[str, pandas.DataFrame], origins: list[str]):
     return group_panels({f"{title}\n{len(rows)} tasks": rows for title, rows in found_maps.items()}, origins)
 
 
+def prompts_in_words(rows: pandas.DataFrame, name: str) -> str:
+    """What the prompts of a map hold, and how many answers were cut, in sentences."""
+    defined, examples = int((rows["defined"] > 0).sum()), rows["n_examples"].value_counts()
+    having = ", ".join(f"{examples.get(n, 0)} with {word}" for n, word in ((2, "two worked examples"), (1, "one"), (0, "none")))
+    return (
+        f"In {name}, {defined} of {len(rows)} tasks have a definition that stands apart; {having}. Of the model's own answers {rows['cut'].mean():.0%} reached the longest length and were cut; "
+        "of these no end of the answer is scored."
+    )
+
+
 def ranges_table(found_maps: dict[str, pandas.DataFrame], caption: str, name: str) -> str:
     """Where the groups lie in the paper's map and in ours: smallest, median and largest value of both axes."""
     rows = []
@@ -114,50 +123,6 @@ def rightness(specs: list[Spec]) -> pandas.DataFrame:
             means = {name: one[name].mean() for name in ("rouge_l", "uncertainty", "probability")}
             rows.append({"seed": seed, "group": group, "n": len(one), "key": runs[seed].key, "state": records.find(runs[seed]).state} | means)
     return pandas.DataFrame(rows)
-
-
-# ---- words dropped and natural paraphrases ---------------------------------------------------------------------------
-
-
-def agreement(rows: pandas.DataFrame) -> dict[str, float]:
-    """Spearman's correlation over the tasks that have paraphrases (n of them): of uncertainty by paraphrases with that by dropped words, and
-    of each with the prediction probability."""
-    both = rows.dropna(subset=["paraphrased"]) if "paraphrased" in rows else rows[:0]
-    if len(both) < 3:
-        return {"n": len(both)}
-    pairs = {"both": ("uncertainty", "paraphrased"), "dropped, probability": ("uncertainty", "probability"), "paraphrased, probability": ("paraphrased", "probability")}
-    return {"n": len(both)} | {name: float(spearmanr(both[a], both[b].astype(float)).statistic) for name, (a, b) in pairs.items()}
-
-
-def agreement_figure(found_maps: dict[str, pandas.DataFrame], origins: list[str]):
-    """Uncertainty by natural paraphrases against uncertainty by dropped words, a point a task, axes cube-root."""
-    panels = {title: rows.dropna(subset=["paraphrased"]) for title, rows in found_maps.items()}
-    figure, axes = plotting.plt.subplots(len(panels), 1, figsize=(plotting.WIDTH, 3.0 * len(panels) + 0.4), squeeze=False)
-    for ax, (title, rows) in zip(axes[:, 0], panels.items()):
-        reach = 1.1 * max([0.01, *rows["uncertainty"], *rows["paraphrased"]])
-        ax.plot([0, reach], [0, reach], color=plotting.QUIET, linewidth=0.8)
-        ax.scatter(rows["uncertainty"], rows["paraphrased"].astype(float), s=26, color=plotting.BLUE, edgecolor="white", linewidth=0.4)
-        ax.set_xscale("function", functions=CUBE_ROOT)
-        ax.set_yscale("function", functions=CUBE_ROOT)
-        for axis in (ax.xaxis, ax.yaxis):
-            axis.set_major_locator(plotting.mpl.ticker.FixedLocator([t for t in (0.001, 0.01, 0.03, 0.1, 0.2, 0.4, 0.7) if t <= reach]))
-            axis.set_major_formatter(plotting.mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
-        ax.set(xlim=(0, reach), ylim=(0, reach), ylabel="by natural paraphrases")
-        ax.set_title(f"{title}\n{len(rows)} tasks" + (f", rank correlation {rank:.2f}" if (rank := agreement(rows).get("both")) is not None else ""))
-    axes[-1, 0].set_xlabel("prompt uncertainty by dropped words (cube-root axes)")
-    sign(figure, origins)
-    return figure
-
-
-def agreement_in_words(rows: pandas.DataFrame, name: str) -> str:
-    """How far the two rankings agree, in a sentence."""
-    ranks = agreement(rows)
-    if "both" not in ranks:
-        return f"In {name}, too few tasks have paraphrases."
-    return (
-        f"In {name}, the rank correlation between the two over {ranks['n']} tasks is {ranks['both']:.2f}; with the prediction probability, uncertainty by dropped words has {ranks['dropped, probability']:.2f} and "
-        f"uncertainty by paraphrases {ranks['paraphrased, probability']:.2f}."
-    )
 
 
 # ---- curves ----------------------------------------------------------------------------------------------------------
@@ -244,16 +209,18 @@ def gain(frame: pandas.DataFrame, strategy: str, tasks: str, value: str) -> tupl
 
 
 def gains_table(tables: dict, caption: str, name: str) -> str:
-    """The gain of each strategy over random selection: likelihood and ROUGE-L on test tasks, likelihood on validation tasks."""
-    rows = []
+    """The gain of each strategy over random selection: likelihood and ROUGE-L on test tasks, and likelihood on validation tasks where
+    there are any."""
+    rows, others_of = [], [("test", "rouge_l"), ("validation", "likelihood")]
+    others_of = others_of[: 1 + any(len(learning(frame, "validation")) for frame in tables.values())]
     for runs, frame in tables.items():
         there = [s for s in dict.fromkeys((*SELECTIONS, *TRAINED)) if s != "random" and s in set(learning(frame)["strategy"])] if len(frame) else []
         for strategy in there:
             likelihood, each = gain(frame, strategy, "test", "likelihood")
-            others = [gain(frame, strategy, *which)[0] for which in (("test", "rouge_l"), ("validation", "likelihood"))]
+            others = [gain(frame, strategy, *which)[0] for which in others_of]
             by_seed = ", ".join(f"{100 * value:+.1f}" for value in each)
             rows.append([runs if strategy == there[0] else "", named(strategy), hundredfold(likelihood), by_seed, *map(hundredfold, others)])
-    columns = [f"test: likelihood ({UNIT})", "by seed", "test: ROUGE-L (points)", "validation: likelihood"]
+    columns = [f"test: likelihood ({UNIT})", "by seed", "test: ROUGE-L (points)", "validation: likelihood"][: 2 + len(others_of)]
     return table(caption, name, ["runs", "selection", *columns], rows)
 
 
@@ -264,7 +231,7 @@ def costs_table(runs: dict[str, list[Spec]], caption: str, name: str) -> str:
         for spec, result in found(s for s in specs if type(s) in (MapSpec, FirstSpec)):
             n, cost = len(result["map"]["task"]), result["metrics"].get("map") or result["costs"][0]
             what = "pretrained model, all tasks" if type(spec) is MapSpec else f"first model, seed {spec.seed}"
-            trained = f"{result['train_s']:.0f}" if "train_s" in result else "–"
+            trained = f"{result['train_s']:.0f}" if "train_s" in result and not result["resumed"] else "–"
             rows.append([title, what, n, f"{n * spec.n * (spec.k + 1):,}", f"{cost['n_passes']:,}", f"{cost['n_read']:,}", f"{result['score_s'] / n:.2f}", trained])
     return table(caption, name, ["runs", "measured", "tasks", "answers scored, at most", "forward passes", "tokens read", "seconds a task", "seconds of training"], rows)
 
@@ -311,5 +278,7 @@ def summary(frame: pandas.DataFrame, name: str) -> str:
     if not len(learning(frame)) or "uncertainty" not in set(frame["strategy"]):
         return f"No rounds of {name} are recorded."
     found, _ = gain(frame, "uncertainty", "test", "likelihood")
-    return f"In {name}, prompt uncertainty gains {hundredfold(found)} hundredths of a nat a token over random selection, averaged over the rounds: {clear(found)}."
+    level = -frame[frame["tasks"] == "test"].groupby("n_trained")["nll"].mean()
+    levels = ", ".join(f"{value:.2f} {'before any tuning' if n == 0 else f'after {n:.0f} tasks'}" for n, value in level.items())
+    return f"In {name}, the log-likelihood of the right answers is, in nats a token and over all strategies, {levels}. In {name}, prompt uncertainty gains {hundredfold(found)} hundredths of a nat a token over random selection, averaged over the rounds: {clear(found)}."
 

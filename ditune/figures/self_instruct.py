@@ -120,6 +120,20 @@ def results_table(tables: dict, caption: str, name: str) -> str:
     return table(caption, name, ["runs", "selection", "instructions", f"gain over random ({UNIT})", "wins - losses of 100", "gain over not tuned"], rows)
 
 
+def sets_table(tables: dict, runs: dict[str, list[Spec]], caption: str, name: str) -> str:
+    """The gain of each strategy over random selection, averaged over the budgets, on the answers of each test set."""
+    rows = []
+    for title, frame in tables.items():
+        done = next((result for _, result in found(runs[title])), None)
+        ends = np.cumsum([0, *(done["data"][test]["instructions"] for test in runs[title][0].test)]) if done else ()
+        for strategy in strategies_of(frame) if done else ():
+            each = [gains(frame, "random", strategy, budget) for budget in rules.budgets(frame)]
+            if len({values.shape for values in each}) == 1 and each[0].size:
+                mean = np.mean(each, axis=0)
+                rows += [[title, named(strategy), test, b - a, crossed(mean[:, a:b])] for test, a, b in zip(runs[title][0].test, ends, ends[1:])]
+    return table(caption, name, ["runs", "selection", "test set", "answers", f"gain over random ({UNIT})"], rows)
+
+
 def signed(found) -> str:
     """Wins minus losses with their interval over seeds."""
     return f"{found.mean:+.0f}" + (f" [{found.low:+.0f}, {found.high:+.0f}]" if found.n > 1 else "")
