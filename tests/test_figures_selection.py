@@ -80,6 +80,7 @@ def test_the_fit_finds_what_two_factors_account_for_and_what_is_left():
     made = 0.2 + 0.5 * found["clean"] + 0.1 * found["families"] + 0.07 * found["strategy"].isin(["uncertainty", "uncertainty_diversity", "easy"])
     split = selection.accounted(frame.assign(exact_match=made), found)
     assert (split["clean"].mean, split["families"].mean) == (pytest.approx(0.05), pytest.approx(0.1))
+    assert split["explained"].mean == pytest.approx(1)
     assert split["rest"].mean == pytest.approx(0.07) and split["gain"].mean == pytest.approx(split["expected"].mean + 0.07)
     assert selection.accounted(frame[frame["strategy"] != "random"], found) == {}
 
@@ -106,6 +107,13 @@ def test_the_published_map_has_its_groups_and_lies_in_its_ranges():
     assert points[points["group"] == "ambiguous"]["uncertainty"].min() >= 0.1 > points[points["group"] == "easy"]["uncertainty"].max()
 
 
+def test_the_accuracy_of_each_family_is_the_mean_of_its_slices(specs):
+    slices = records.slices(specs).query("slice == 'family' and eval == 'round 1'")
+    for family, rows in slices.groupby("value"):
+        assert f"{family} {rows['exact_match'].mean():.2f}" in selection.by_family(specs)
+    assert selection.by_family(specs).count("[") == 4 and "No runs" in selection.by_family([specs[0].replace(seed=99)])
+
+
 def test_what_was_selected_is_counted_from_the_records(specs):
     found = selection.composition(specs)
     frame = records.frame(specs).merge(found, on=["strategy", "seed", "round"])
@@ -124,10 +132,13 @@ def test_the_map_is_drawn_beside_the_papers_and_its_groups_are_described(specs):
     groups = task_map.group_table(specs)
     assert set(groups["group"]) == {"ambiguous", "difficult", "easy", "all"} and np.allclose(groups["noise"], groups["noisy"] + groups["contradictory"])
     assert groups.query("group == 'all'")["n"].tolist() == [22, 22] and judge("A4", groups).lacks == ["seeds 2 < 3"]
+    assert (groups["learnable"] <= groups["by_examples"]).all()
+    tasks = maps["profile test"]
+    placed = tasks[tasks["noise"] == "noisy"].groupby("seed")["group"].apply(lambda group: (group == "difficult").mean())
     said = task_map.noise_in_words(groups)
-    assert "the difficult tasks a share of" in said
-    shares = groups[groups["group"] != "all"].groupby("group")["contradictory"].mean()
-    assert f"contradictory definitions are most frequent among the {shares.idxmax()} tasks ({shares.max():.2f}" in said
+    assert "the difficult tasks a share of" in said and f"Of the noisy tasks {placed.mean():.2f}" in said
+    assert task_map.other_counts_in_words(groups).count("the rule is ") == 2
+    assert f"Of 44 tasks of all seeds {(tasks['uncertainty'] < 0.1).sum()} have an uncertainty below 0.10" in task_map.certain_in_words(tasks)
 
 
 def test_a_task_is_as_learnable_as_its_family_unless_noise_is_planted(specs):

@@ -61,7 +61,7 @@ def as_on_symbols(id: str) -> dict:
     """The fields of a claim on tasks in natural language whose statement and rule are those of another."""
     of = LEDGER[id]
     rule = f"As {id}, with the likelihood in the place of the accuracy, so that bounds are in nats a token (0.01 is about 1 % of perplexity). {of.rule.replace('accuracy', 'likelihood')}"
-    return {"statement": f"On tasks in natural language: {of.statement[:1].lower()}{of.statement[1:]}", "source": of.source, "metric": LIKELIHOOD, "rule": rule, "smallest_scale": Scale(SEEDS)}
+    return {"statement": f"On tasks in natural language: {of.statement.removeprefix(selection.WORLD)}", "source": of.source, "metric": LIKELIHOOD, "rule": rule, "smallest_scale": Scale(SEEDS)}
 
 
 # ---- chapter 15: claims ----------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from .ledger import Finding, Scale, claim, sentence
 from .paired import NEGLIGIBLE, SEEDS, above, below
 
 SOURCE = "arXiv 2311.00288"
+WORLD = "On symbolic tasks: "
+"""What the statements are decided on here; the paper's are about natural instructions."""
 METHOD = "uncertainty"
 BASELINES = ("random", "high_perplexity", "low_perplexity")
 GROUPS = {"ambiguous": METHOD, "difficult": "difficult", "easy": "easy"}
@@ -94,7 +96,7 @@ def shown(gains: dict, least: float) -> str:
 
 @claim(
     "A1",
-    statement="Selecting the tasks of the highest prompt uncertainty consistently beats random selection and selection by high or low perplexity.",
+    statement=f"{WORLD}selecting the tasks of the highest prompt uncertainty consistently beats random selection and selection by high or low perplexity.",
     source=f"{SOURCE}; abstract, on natural instructions",
     metric=METRIC,
     rule=(
@@ -117,7 +119,7 @@ def a1(frame) -> Finding:
 
 @claim(
     "A3",
-    statement="Selecting by prompt uncertainty generalises better with fewer tasks: four fifths of the tasks, selected by it, beat all of them selected at random or by perplexity.",
+    statement=f"{WORLD}selecting by prompt uncertainty generalises better with fewer tasks: four fifths of the tasks, selected by it, beat all of them selected at random or by perplexity.",
     source=f"{SOURCE}; abstract and learning curves: 272 tasks beside 340",
     metric=METRIC,
     rule=(
@@ -143,7 +145,7 @@ def a3(frame) -> Finding:
 
 @claim(
     "A4",
-    statement="The task map tells easy, ambiguous and difficult tasks apart without labels.",
+    statement=f"{WORLD}the task map tells easy, ambiguous and difficult tasks apart without labels.",
     source=f"{SOURCE}; task map",
     metric=(
         "learnability of a task, which only the pool knows: 0 where noise is planted in it, otherwise the exact match on test tasks of its family after the last round of random selection; its mean over each group, "
@@ -175,7 +177,7 @@ def in_order(groups, column: str, what: str, margin: float, some: float) -> Find
 
 @claim(
     "A5",
-    statement="Training on ambiguous tasks improves generalisation, more than training on as many random, easy or difficult ones.",
+    statement=f"{WORLD}training on ambiguous tasks improves generalisation, more than training on as many random, easy or difficult ones.",
     source=f"{SOURCE}; training on groups of the task map",
     metric=METRIC,
     rule=(
@@ -197,7 +199,7 @@ def a5(frame) -> Finding:
 
 @claim(
     "A6",
-    statement="Training on difficult tasks, those that are answered with certainty and low probability, gives no benefit.",
+    statement=f"{WORLD}training on difficult tasks, those that are answered with certainty and low probability, gives no benefit.",
     source=f"{SOURCE}; training on groups of the task map",
     metric=METRIC,
     rule=(

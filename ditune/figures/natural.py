@@ -20,7 +20,7 @@ from ..select_tables import found
 from ..selection import Candidates, groups
 from ..specs import Spec
 from .selection import PAPER_ROUGE, PAPER_TASKS, clear, hundredfold, named, style
-from .task_map import PAPER_RISE, group_panels, paper_map
+from .task_map import PAPER_RISE, group_of, group_panels, paper_map
 
 OF_GROUP = 68 / 620
 """Share of a map's tasks in each group, as in the paper."""
@@ -165,15 +165,6 @@ def papers_groups(ax):
     for group, values in PAPER_RISE.items():
         ax.plot((68, 136, 204), (0, *values), linewidth=1.2, markersize=4, label=group, **style(GROUPS.get(group, group)))
     ax.set_title("Kung et al. 2023: test tasks, three runs (read off)")
-
-
-def group_of(strategy: str) -> str:
-    """The group of the map that a strategy selects.
-
-    >>> group_of("uncertainty"), group_of("random")
-    ('ambiguous', 'random')
-    """
-    return next((group for group, selects in GROUPS.items() if selects == strategy), strategy)
 
 
 def curves_figure(tables: dict, strategies=SELECTIONS, papers=papers_curves, words=named):

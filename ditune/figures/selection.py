@@ -6,7 +6,7 @@ A table of runs is one of `records.frame`, a row per run and round. A gain is a 
 import numpy as np
 import pandas
 
-from .. import plotting
+from .. import plotting, records
 from ..claims import selection as rules
 from ..claims.selection import precise
 from ..diversity import hill
@@ -55,7 +55,7 @@ def style(strategy: str) -> dict:
     return {"color": COLORS[strategy], "marker": shared.MARKERS[list(COLORS).index(strategy)]}
 
 
-def curves(ax, frame, strategies):
+def curves(ax, frame, strategies, words=named):
     """Exact match against the number of tasks: open marks are seeds, lines join means, bars are intervals of the means."""
     there = [name for name in strategies if name in set(frame["strategy"])]
     step = np.diff(np.unique(frame["n_trained"])).min()
@@ -65,18 +65,18 @@ def curves(ax, frame, strategies):
         means = {n: interval(group["exact_match"]) for n, group in rows.groupby("n_trained")}
         below, above = ([abs(bound - m.mean) for m, bound in bounds] for bounds in zip(*(((m, m.low), (m, m.high)) for m in means.values())))
         where = [n + aside for n in means]
-        ax.errorbar(where, [m.mean for m in means.values()], yerr=np.nan_to_num([below, above]), capsize=2.5, linewidth=1.4, markersize=4, label=named(strategy), **style(strategy))
+        ax.errorbar(where, [m.mean for m in means.values()], yerr=np.nan_to_num([below, above]), capsize=2.5, linewidth=1.4, markersize=4, label=words(strategy), **style(strategy))
     accuracy_axes(ax)
     ax.set(ylim=(0, min(1, 1.12 * frame["exact_match"].max() + 0.02)), xticks=sorted(set(frame["n_trained"])))
     ax.legend(loc="upper left", fontsize=8.5, ncols=2, columnspacing=0.9, handlelength=1.6)
 
 
-def curves_figure(tables: dict, themes: dict = THEMES):
+def curves_figure(tables: dict, themes: dict = THEMES, words=named):
     """Learning curves, {"profile laptop": table}: a panel for each table and theme, {title: strategies}."""
     panels = [(name, frame, title, names) for name, frame in tables.items() for title, names in themes.items()]
     figure, axes = plotting.plt.subplots(len(panels), 1, figsize=(plotting.WIDTH, plotting.PANEL * len(panels) + 0.5), squeeze=False)
     for ax, (name, frame, title, names) in zip(axes[:, 0], panels):
-        curves(ax, frame, names)
+        curves(ax, frame, names, words)
         ax.set_title(f"{title}\n{name}" if title else name)
     axes[-1, 0].set_xlabel("tasks trained on")
     sign(figure, [made_by(frame, name) for name, frame in tables.items()])
@@ -151,8 +151,8 @@ def accounted(frame, found: pandas.DataFrame, strategy: str = rules.METHOD) -> d
 
     In each seed the gains of the strategies that do not look at uncertainty, after each round, are fitted by least squares as a sum of two terms, in
     proportion to how much more clean and how much more balanced their tasks were than the random ones. The fit says what gain
-    the strategy's tasks let expect. Means over the rounds: "gain", "expected", "rest", and the two factors "clean" (for
-    ten more clean tasks among a hundred) and "families" (for one more effective family).
+    the strategy's tasks let expect. Means over the rounds: "gain", "expected", "rest", the two factors "clean" (for ten more clean
+    tasks among a hundred) and "families" (for one more effective family), and "explained", the share of the fitted gains' sum of squares.
     """
     joined = frame.merge(found, on=["strategy", "seed", "round"]).query("round > 0").set_index(["strategy", "round", "seed"])
     values, rows = joined[["exact_match", "clean", "families"]], []
@@ -163,8 +163,10 @@ def accounted(frame, found: pandas.DataFrame, strategy: str = rules.METHOD) -> d
         ours = change.xs(strategy)
         others = change[["uncertainty" not in STRATEGIES[name] for name in change.index.get_level_values("strategy")]]
         factors = np.linalg.lstsq(others[["clean", "families"]], others["exact_match"], rcond=None)[0] if len(others) else np.zeros(2)
+        left = others["exact_match"] - others[["clean", "families"]] @ factors
+        explained = 1 - (left**2).sum() / (others["exact_match"] ** 2).sum() if len(others) else 0.0
         gain, expected = ours["exact_match"].mean(), float((ours[["clean", "families"]] @ factors).mean())
-        rows.append({"gain": gain, "expected": expected, "rest": gain - expected, "clean": factors[0] / 10, "families": factors[1]})
+        rows.append({"gain": gain, "expected": expected, "rest": gain - expected, "clean": factors[0] / 10, "families": factors[1], "explained": explained})
     return {name: interval(column) for name, column in pandas.DataFrame(rows).items()}
 
 
@@ -185,9 +187,10 @@ def answers(frame, found: pandas.DataFrame) -> dict[str, Interval | None]:
     out = {name: None if rules.lacking(frame, both) else rules.gain(frame, *both) for name, both in pairs.items()}
     split = accounted(frame, found)
     out["uncertainty over random, of which clean share and balance account for"] = split.get("expected")
-    out["uncertainty over random, with clean share and balance matched"] = split.get("rest")
+    out["uncertainty over random, the rest"] = split.get("rest")
     out["by the fit, ten more clean tasks among a hundred"] = split.get("clean")
     out["by the fit, one more effective family"] = split.get("families")
+    out["share of the gains' sum of squares that the fit explains"] = split.get("explained")
     return out
 
 
@@ -214,9 +217,20 @@ def in_words(found: dict[str, Interval | None]) -> str:
     questions = {
         "Does prompt uncertainty beat random selection?": "uncertainty over random",
         "Does it where both select for diversity as well?": "uncertainty + diversity over diversity alone",
-        "Does it where clean share and balance of families are matched?": "uncertainty over random, with clean share and balance matched",
+        "Does it by the fit, with clean share and balance taken out?": "uncertainty over random, the rest",
+        "What would pay is cleanness, as the oracles show: do clean tasks beat random ones?": "clean tasks* over random",
+        "Do balanced families?": "balanced families* over random",
     }
     return " ".join(f"{question} {precise(found[name])} in exact match, {clear(found[name])}." for question, name in questions.items())
+
+
+def by_family(specs: list[SelectSpec]) -> str:
+    """The accuracy on the test tasks of each family after the last round, over all strategies, in a sentence; intervals over seeds."""
+    slices = records.slices(specs)
+    rows = slices[(slices["slice"] == "family") & (slices["eval"] == f"round {specs[0].n_rounds}")] if len(slices) else slices
+    seeds = {spec.key: spec.seed for spec in specs}
+    said = [f"{family} {interval(one.groupby(one['key'].map(seeds))['exact_match'].mean())}" for family, one in (rows.groupby("value", sort=False) if len(rows) else ())]
+    return f"Accuracy after the last round by family, mean over all strategies: {', '.join(said)}." if said else "No runs are recorded."
 
 
 def paper_table(tables: dict, caption: str, name: str) -> str:
@@ -244,6 +258,11 @@ def hundredfold(found: Interval) -> str:
     return precise(found, times=100, digits=1)
 
 
+def passes(spec: SelectSpec, number: int) -> float:
+    """How often the training of a round passes over its rows."""
+    return spec.train.n_steps * spec.train.batch_size / ((spec.n_initial + number * spec.n_select) * spec.pool.n_instances)
+
+
 SETTINGS = {
     "tasks to choose from, initial ones included": ("688", lambda s: f"{s.pool.n_tasks:,}"),
     "initial tasks": ("68", lambda s: f"{s.n_initial:,}"),
@@ -253,6 +272,7 @@ SETTINGS = {
     "instances of a task trained on": ("200", lambda s: s.pool.n_instances),
     "test tasks": ("119", lambda s: s.pool.n_test),
     "training": ("8 passes from a pretrained T5-large", lambda s: f"{s.train.n_steps} steps from random weights, {s.model.n_layer} × {s.model.n_embd}"),
+    "passes over the rows, first to last model": ("8", lambda s: f"{passes(s, 0):.2g} to {passes(s, s.n_rounds):.2g}"),
     "instances n, perturbed prompts k, drop rate": ("10, 10, 0.2", lambda s: f"{s.n}, {s.k}, {s.drop_rate:g}"),
     "families of the pool": ("not known", lambda s: ", ".join(f"{share:.0%} {f}" for share, f in zip(s.pool.shares, FAMILIES))),
     "planted noise": ("not known", lambda s: f"{s.pool.noisy_share:.0%} noisy, {s.pool.contradictory_share:.0%} contradictory"),

@@ -9,13 +9,13 @@ import pandas
 
 from .. import plotting, records
 from ..claims import selection as rules
-from ..claims.selection import precise
-from ..intervals import interval
+from ..claims.paired import NEGLIGIBLE
+from ..intervals import Interval, interval
 from ..plotting import made_by, sign, table
 from ..pool import pool_tasks
 from ..select_specs import NOISE, SelectSpec
 from ..select_tables import example, task_map
-from .selection import clear, curves_figure, hundredfold
+from .selection import curves_figure, hundredfold
 
 COLORS = {"": "#bdbdbd", "ambiguous": plotting.BLUE, "difficult": plotting.GREEN, "easy": plotting.VERMILION}
 """The paper's colours of its groups."""
@@ -100,66 +100,93 @@ def examples(specs: list[SelectSpec], rows) -> str:
 
 def group_table(specs: list[SelectSpec]) -> pandas.DataFrame:
     """What is known of each group, a row per seed and group ("all": every task of the map): n; noise, noisy, contradictory
-    (shares); uncertainty, probability (medians); learnable (mean, as claim A4 says); key and state of a run of the seed."""
+    (shares); uncertainty, probability (medians); learnable (mean, as claim A4 says), by_examples (the same, but for contradictory tasks,
+    which count as their examples), clean_only (over clean tasks alone); key and state of a run of the seed."""
     rows, maps = [], task_map(specs)
     runs = records.frame(specs)
     if maps.empty:
         return pandas.DataFrame()
     for seed, tasks in maps.groupby("seed"):
-        tasks, run = tasks.assign(learnable=learnable(specs, tasks)), runs[runs["seed"] == seed].iloc[0]
+        tasks = tasks.assign(learnable=learnable(specs, tasks), by_examples=learnable(specs, tasks, ("noisy",)))
+        run = runs[runs["seed"] == seed].iloc[0]
         for group in (*rules.GROUPS, "all"):
             one = tasks if group == "all" else tasks[tasks["group"] == group]
             share = {name: (one["noise"] == name).mean() for name in NOISE}
             middle = {name: one[name].median() for name in ("uncertainty", "probability")}
-            known = share | middle | {"noise": 1 - share["clean"], "learnable": one["learnable"].mean()}
+            means = {name: one[name].mean() for name in ("learnable", "by_examples")}
+            known = share | middle | means | {"noise": 1 - share["clean"], "clean_only": one[one["noise"] == "clean"]["learnable"].mean()}
             rows.append({"seed": seed, "group": group, "n": len(one), "key": run["key"], "state": run["state"]} | known)
     return pandas.DataFrame(rows)
 
 
-def learnable(specs: list[SelectSpec], tasks):
-    """How well a task can be learnt: 0 with planted noise, otherwise exact match on the test tasks of its family after the
+def learnable(specs: list[SelectSpec], tasks, not_at_all=("noisy", "contradictory")):
+    """How well a task can be learnt: 0 with these kinds of planted noise, otherwise exact match on the test tasks of its family after the
     last round of random selection in its seed; not a number where that was not run."""
     random = [spec for spec in specs if spec.strategy == "random" and spec.seed == tasks["seed"].iloc[0]]
     slices = records.slices(random)
     if slices.empty:
         return np.nan
     families = slices[(slices["slice"] == "family") & (slices["eval"] == f"round {random[0].n_rounds}")]
-    return tasks["family"].map(families.set_index("value")["exact_match"]).where(tasks["noise"] == "clean", 0.0)
+    return tasks["family"].map(families.set_index("value")["exact_match"]).where(~tasks["noise"].isin(not_at_all), 0.0)
 
 
 def known_table(groups: dict, caption: str, name: str) -> str:
     """What the pool knows of each group, means over seeds with intervals, for each table of runs."""
-    columns = ("uncertainty", "probability", "noisy", "contradictory", "learnable")
+    columns = ("uncertainty", "probability", "noisy", "contradictory", "learnable", "by_examples", "clean_only")
     rows = [
         [runs if group == "ambiguous" else "", group, *(interval(one[column]) for column in columns)]
         for runs, found in groups.items()
         for group in (*rules.GROUPS, "all")
         for one in [found[found["group"] == group]]
     ]
-    return table(caption, name, ["runs", "group", "uncertainty (median)", "probability (median)", "noisy answers", "contradictory definition", "learnability"], rows)
+    return table(caption, name, ["runs", "group", "uncertainty (median)", "probability (median)", "noisy answers", "contradictory definition", "learnability", "counted by examples", "of clean tasks"], rows)
 
 
 def noise_in_words(groups) -> str:
-    """Where the planted noise lies, in sentences."""
+    """Where the planted noise lies, and how much of it the groups have, in sentences."""
+    whole = groups[groups["group"] == "all"].set_index("seed")
+    parts = {group: groups[groups["group"] == group].set_index("seed") for group in ("difficult", "easy")}
+
+    def placed(noise: str, group: str) -> Interval:
+        """Which share of the tasks with this noise lies in the group."""
+        return interval((parts[group][noise] * parts[group]["n"] / (whole[noise] * whole["n"])).dropna())
+
+    chance = (parts["difficult"]["n"] / whole["n"]).mean()
     share = {group: interval(rows["noise"]) for group, rows in groups.groupby("group")}
-    change = rules.difference(*(groups[groups["group"] == group].set_index("seed")["noise"] for group in ("all", "difficult")))
     return (
-        f"Of the difficult tasks a share of {share['difficult']} has planted noise, of the ambiguous ones {share['ambiguous']}, of the easy ones {share['easy']}, of all {share['all']}. "
-        f"Seed by seed the share among the difficult ones differs from that of all by {precise(change)}: {clear(change)}. "
-        f"{most_frequent(groups, 'noisy', 'Noisy answers')}, {most_frequent(groups, 'contradictory', 'contradictory definitions')}."
+        f"Of the noisy tasks {placed('noisy', 'difficult')} are among the difficult ones and {placed('noisy', 'easy')} among the easy ones; of the contradictory tasks {placed('contradictory', 'difficult')} and "
+        f"{placed('contradictory', 'easy')}; by chance it would be {chance:.2f} each. Of the difficult tasks a share of {share['difficult']} has planted noise of either kind, of the ambiguous ones {share['ambiguous']}, of "
+        f"the easy ones {share['easy']}, of all {share['all']}."
     )
 
 
-def most_frequent(groups, noise: str, words: str) -> str:
-    """In which group a kind of planted noise is most frequent, with its share there."""
-    share = {group: interval(groups[groups["group"] == group][noise]) for group in rules.GROUPS}
-    group = max(share, key=lambda name: share[name].mean)
-    return f"{words} are most frequent among the {group} tasks ({share[group]})"
+def other_counts_in_words(groups) -> str:
+    """What the rule of A4 finds where learnability is counted otherwise, in sentences."""
+    said = {"holds": "is met", "fails": "is violated", "open": "is neither met nor violated"}
+    ways = {"by_examples": "With contradictory tasks counted by their worked examples", "clean_only": "Among clean tasks alone"}
+    found = {way: rules.in_order(groups, column, "learnability", rules.GAIN, NEGLIGIBLE) for column, way in ways.items()}
+    return " ".join(f"{way} the rule {said[finding.outcome]}: {finding.reason}" for way, finding in found.items())
+
+
+def certain_in_words(maps) -> str:
+    """How many tasks have a low uncertainty, by the paper's measure, in a sentence."""
+    paper = paper_map()
+    begin = paper[paper["group"] == "ambiguous"]["uncertainty"].min()
+    return f"Of {len(maps):,} tasks of all seeds {int((maps['uncertainty'] < begin).sum()):,} have an uncertainty below {begin:.2f}, where the ambiguous group of the paper's map begins; the lowest is {maps['uncertainty'].min():.2f}."
+
+
+def group_of(strategy: str) -> str:
+    """The group of the map that a strategy selects.
+
+    >>> group_of("uncertainty"), group_of("random")
+    ('ambiguous', 'random')
+    """
+    return next((group for group, selects in rules.GROUPS.items() if selects == strategy), strategy)
 
 
 def training_figure(tables: dict):
     """Learning curves of training on each group, a panel for each table of runs."""
-    return curves_figure(tables, {"": ("random", "uncertainty", "easy", "difficult")})
+    return curves_figure(tables, {"": ("random", "uncertainty", "easy", "difficult")}, group_of)
 
 
 def rises_table(tables: dict, caption: str, name: str) -> str:
