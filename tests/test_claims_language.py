@@ -150,7 +150,8 @@ def test_pass_at_1_counts_all_answers_and_says_why_there_are_none():
 def test_words_and_tables_name_what_is_there():
     frame = mixtures()
     assert all(named(shares) in code_generation.summary(frame, "profile laptop") for shares in (TENTH, QUARTER, THREE)) and problems(frame) == ["humaneval", "mbpp"]
-    assert code_generation.data_table({"profile laptop": frame}, "Data", "tab-d").count("profile laptop") == 3
+    data = code_generation.data_table({"profile laptop": frame}, "Data", "tab-d")
+    assert data.count("profile laptop") == 3 + 2 + 1 and "| mbpp | code, tested on | CC BY 4.0" in data and "| smollm2 | model | Apache-2.0 |" in data
     assert "same in all four scores" in code_generation.identical_rows() and code_generation.paper_tables("tab-p").count(":::{table}") == 3
 
 

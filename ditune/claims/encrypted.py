@@ -48,7 +48,8 @@ def d10(frame) -> Finding:
     solved = first.unseen.low > LOW
     neither = first.learnt and no_ops[first.n_rules].high < HIGH
     outcome = "fails" if enough and first.n_rules <= FEW and (solved or neither) else "open"
-    return Finding(outcome, said([first, grid[-1]] if len(grid) > 1 else [first], no_ops))
+    half = f" With {only[0].n_rules:,} rules it is as stated; that more rules solve the inputs that hold x is not shown, for which a lower bound of {HIGH} is asked." if only and outcome == "open" else ""
+    return Finding(outcome, said([first, grid[-1]] if len(grid) > 1 else [first], no_ops) + half)
 
 
 def said(shown: list[Cell], no_ops: dict[int, Interval]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from .. import plotting
 from ..claims.language import arms, at_total, common_total, crossed, gain, gains, named, problems, sets_of
 from ..claims.ledger import sentence
+from ..codegen import BENCHMARKS
 from ..instructions import described
 from ..intervals import wilson
 from ..plotting import made_by, sign, table
@@ -20,6 +21,8 @@ LARGE = {"15/0/0": 66.4, "0/15/0": 67.2, "0/7.5/7.5": 65.9, "7.5/7.5/0": 67.6, "
 """Mean of the four by what is added to 60K of OSS-Instruct, DeepSeek-Coder-6.7B; the first is Magicoder-DS on 75K of code."""
 SCORES = ("HumanEval", "HumanEval+", "MBPP", "MBPP+", "mean")
 STYLES = {2: ("code + general", {"color": plotting.BLUE, "marker": "o"}), 3: ("code + general + reasoning", {"color": plotting.VERMILION, "marker": "s"})}
+MODELS = {"smollm2": ("Apache-2.0", "SmolLM2-135M-Instruct, huggingface.co/HuggingFaceTB"), "tiny": ("MIT", "random weights, made here")}
+"""Licence and origin of the models that need no hub."""
 UNIT = "gain over code only\n(0.01 nats a token)"
 
 
@@ -120,21 +123,23 @@ def passed(rows) -> str:
 
 
 def data_table(tables: dict, caption: str, name: str) -> str:
-    """The instruction sets of the runs: domain, licence, where they are from."""
+    """The instruction sets, the benchmarks and the model of the runs: domain, licence, where they are from."""
     rows = []
     for runs, frame in tables.items():
         used = dict.fromkeys(one for _, of_arm in arms(frame[frame["total"] > 0]).items() for one in sets_of(of_arm)) if len(frame) else ()
         rows += [[runs, one, described(one).domain, described(one).licence, described(one).origin] for one in used]
-    return table(caption, name, ["runs", "set", "domain", "licence", "origin"], rows)
+        rows += [[runs, one, "code, tested on", BENCHMARKS[one].licence, BENCHMARKS[one].home] for one in dict.fromkeys(frame["eval"]) if one in BENCHMARKS]
+        rows += [[runs, one, "model", *MODELS.get(one, ("its own", f"huggingface.co/{one}"))] for one in frame["model"].unique()]
+    return table(caption, name, ["runs", "set or model", "domain", "licence", "origin"], rows)
 
 
 def paper_tables(name: str) -> str:
     """The paper's three tables, in percent of problems solved by a greedy answer."""
     first = [[f"{20 - share / 5:g}:{share / 5:g}", *scores] for share, scores in DEEPSEEK.items()]
     return "\n\n".join([
-        table("The paper, DeepSeek-Coder-6.7B: thousands of OSS-Instruct : Alpaca; pass@1 in percent", name, ["mixture", *SCORES], first),
-        table("The paper, CodeQwen-7B: thousands of OSS-Instruct / Alpaca / CoT-Collection; pass@1 in percent", f"{name}-three", ["mixture", *SCORES], [[mix, *scores] for mix, scores in CODEQWEN.items()]),
-        table("The paper, DeepSeek-Coder-6.7B: 60K of OSS-Instruct and these thousands of OSS-Instruct / Alpaca / CoT-Collection; mean pass@1 in percent", f"{name}-large", ["added", "mean"], [[mix, mean] for mix, mean in LARGE.items()]),
+        table("The paper (arXiv 2410.04717), DeepSeek-Coder-6.7B: thousands of OSS-Instruct : Alpaca; pass@1 in percent", name, ["mixture", *SCORES], first),
+        table("The paper (arXiv 2410.04717), CodeQwen-7B: thousands of OSS-Instruct / Alpaca / CoT-Collection; pass@1 in percent", f"{name}-three", ["mixture", *SCORES], [[mix, *scores] for mix, scores in CODEQWEN.items()]),
+        table("The paper (arXiv 2410.04717), DeepSeek-Coder-6.7B: 60K of OSS-Instruct and these thousands of OSS-Instruct / Alpaca / CoT-Collection; mean pass@1 in percent", f"{name}-large", ["added", "mean"], [[mix, mean] for mix, mean in LARGE.items()]),
     ])  # fmt: skip
 
 

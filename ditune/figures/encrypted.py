@@ -14,6 +14,7 @@ from ..plotting import made_by, table
 from ..pretrained import TuneSpec
 from ..specs import Spec
 from .families import shown
+from .selection import clear
 from .shared import grouped_panels
 
 RANDOM = "random weights"
@@ -190,14 +191,15 @@ def few_in_words(frame) -> str:
 
 
 def why_in_words(frame) -> str:
-    """The accuracy from the first start beside that from each other, at each number of rules that the two share."""
+    """The accuracy from the first start beside that from each other, at each number of rules that the two share, and whether it is
+    clearly more or less."""
     first, *others = frame.attrs["starts"]
     lines = []
     for other in others:
         for n in sorted(set(of_start(frame, other)["n_rules"]) & set(of_start(frame, first)["n_rules"])):
             after, before = (rows[rows["n_rules"] == n] for rows in (of_start(frame, first), of_start(frame, other)))
             reached = f"{shown(accuracy(after, 'unseen'))} from {the(first)}, {shown(accuracy(before, 'unseen'))} from {the(other)}"
-            lines.append(f"{n:,} rules: {reached}, difference {shown(change(before, after, 'unseen'))}")
+            lines.append(f"{n:,} rules: {reached}, difference {shown(found := change(before, after, 'unseen'))}, {clear(found)}")
     return f"Inputs of unseen rules that hold x, answered right after tuning on {'; '.join(lines)}." if lines else "There is nothing to compare with."
 
 
