@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .encrypted_specs import EncryptedSpec, FromScratchSpec
-from .language_specs import LanguageSpec
+from .language_specs import InstructionMapSpec, LanguageSpec
 from .natural_specs import FirstSpec, InstructionsSpec, InstructSpec, MapSpec, RoundsSpec
 from .running_specs import AlgorithmSpec, ProbeSpec
 from .select_specs import MeasureSpec, SelectSpec
@@ -130,6 +130,13 @@ KINDS = {
         spec=LanguageSpec,
         runner="ditune.tuning:tune_run",
         sources=LANGUAGE,
+        steps=operator.attrgetter("n_steps"),
+        cost=operator.attrgetter("cost"),
+    ),
+    "InstructionMapSpec": Kind(
+        spec=InstructionMapSpec,
+        runner="ditune.instruction_map:map_run",
+        sources=("pretrained", "instructions", "substitutes", "codegen", "embeddings", "instruction_map"),
         steps=operator.attrgetter("n_steps"),
         cost=operator.attrgetter("cost"),
     ),

@@ -12,13 +12,15 @@ from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from scipy.stats import binomtest  # noqa: E402
 
-from ditune import plotting  # noqa: E402
+from ditune import instruction_map, plotting, records  # noqa: E402
 from ditune.claims import NOT_REPRODUCED, REPRODUCED, UNDECIDED, judge  # noqa: E402
 from ditune.claims.language import arms, at_total, crossed, gain, named, problems  # noqa: E402
-from ditune.figures import code_generation, instruction_map  # noqa: E402
-from ditune.language_specs import LanguageSpec  # noqa: E402
+from ditune.figures import code_generation  # noqa: E402
+from ditune.figures import instruction_map as chapter  # noqa: E402
+from ditune.language_specs import InstructionMapSpec, LanguageSpec  # noqa: E402
 from ditune.pretrained import tune_spec  # noqa: E402
 from ditune.records import columns  # noqa: E402
+from ditune.specs import SpecError  # noqa: E402
 
 SETS = ("stdlib", "made_general", "made_reasoning")
 CODE, TENTH, QUARTER, THREE = (1.0,), (0.9, 0.1), (0.75, 0.25), (0.9, 0.05, 0.05)
@@ -155,23 +157,43 @@ def test_words_and_tables_name_what_is_there():
     assert "same in all four scores" in code_generation.identical_rows() and code_generation.paper_tables("tab-p").count(":::{table}") == 3
 
 
-def test_the_map_tells_sets_apart_and_shows_all_of_them(monkeypatch):
+def test_the_map_tells_sets_apart_and_shows_all_of_them(monkeypatch, tmp_path):
     monkeypatch.delenv("DITUNE_DATA", raising=False)
-    found = instruction_map.embedded(["made_general", "made_reasoning", "humaneval"], 20, "tiny", 0)
-    n, scores = instruction_map.diversity(found, 5, 0)
-    assert n == 10 and all(1 <= s.low <= s.mean <= s.high <= n for s in scores.values())
-    assert len(instruction_map.map_figure(found, "note").axes[0].collections) == 3 and "note" in instruction_map.diversity_figure(found, scores, n, "note")._supxlabel.get_text()
-    assert instruction_map.sets_table(found, scores, n, "Sets", "tab-s").count("no other set of the domain") == 3
-    assert instruction_map.mixtures_table(found, 3, 0, "{code}", "tab-m").startswith("No set about code")
+    monkeypatch.setenv("DITUNE_HOME", str(tmp_path))
+    spec = InstructionMapSpec(sets=("made_general", "made_reasoning", "humaneval"), n_texts=20, n_draws=5, embedding="tiny")
+    result = instruction_map.map_run(spec, tmp_path / "none")
+    assert result["n_drawn"] == 10 and all(1 <= low <= mean <= high <= 10 for mean, low, high in (known["vendi"] for known in result["metrics"].values()))
+    assert {name: len(places) for name, places in result["places"].items()} == dict.fromkeys(spec.sets, 20)
+    records.save(records.make(spec, result))
+    maps = chapter.results({"profile test": [spec], "profile other": [spec.replace(seed=1)]})
+    figures = chapter.map_figure(maps, ["made by"]), chapter.diversity_figure(maps, ["made by"])
+    assert list(maps) == ["profile test"] and len(figures[0].axes[0].collections) == 3 and all("made by" in f._supxlabel.get_text() for f in figures)
+    assert chapter.sets_table(maps, "Sets", "tab-s").count("no other set of the domain") == 3 and "most diverse set is" in chapter.in_words(maps["profile test"], "x")
+    assert result["mixtures"] is None and "no set about code" in chapter.mixtures_table(maps, "Mixtures", "tab-m")
 
 
 def test_neighbours_are_sought_in_other_sets_and_chance_is_their_share():
     x, y = np.eye(4, dtype=np.float32)[[0, 0]], np.eye(4, dtype=np.float32)[[1, 1]]
-    found = {"stdlib": x, "humaneval": x, "made_general": y}
-    assert instruction_map.neighbours(found) == {"stdlib": (1.0, 0.5), "humaneval": (1.0, 0.5)}
+    assert instruction_map.neighbours({"stdlib": x, "humaneval": x, "made_general": y}) == {"stdlib": (1.0, 0.5), "humaneval": (1.0, 0.5), "made_general": (None, None)}
 
 
 def test_a_mixture_of_two_unlike_sets_is_more_diverse_than_either():
     code, general = (np.repeat(np.eye(8, dtype=np.float32)[rows], 5, axis=0) for rows in ([0, 1], [2, 3]))
-    n, scores = instruction_map.of_mixtures(code, general, 20, 0)
-    assert n == 5 and scores[0.5].mean > scores[0.0].mean and scores[0.0].mean <= 2
+    mixed = instruction_map.of_mixtures({"stdlib": code, "made_general": general}, 20, 0)
+    scores = {share: mean for share, mean, _, _ in mixed["scores"]}
+    assert mixed["n"] == 5 and scores[0.5] > scores[0.0] and scores[0.0] <= 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sets": ["stdlib"]}, "InstructionMapSpec.sets = ('stdlib',); allowed: two different sets or more"),
+        ({"sets": ["stdlib", "stdlibs"]}, "unknown set 'stdlibs'; did you mean 'stdlib'"),
+        ({"embedding": "mini"}, "unknown embedding 'mini'"),
+        ({"n_texts": 1}, "InstructionMapSpec.n_texts = 1; allowed: 4 to 1000000"),
+    ],
+)
+def test_an_impossible_map_is_refused(changes, message):
+    with pytest.raises(SpecError) as caught:
+        InstructionMapSpec.of(**{"sets": ["stdlib", "made_general"], "embedding": "tiny"} | changes)
+    assert str(caught.value).startswith(message)

@@ -1,12 +1,10 @@
 """Chapters 13 and 14: mixtures of instructions for a pretrained model, and a map of instruction sets."""
 
-from ..codegen import BENCHMARKS
-from ..embeddings import EMBEDDINGS
-from ..instructions import DOMAINS, SETS, at_hand, check_name, find
-from ..language_specs import LanguageSpec
+from ..instructions import DOMAINS, SETS, at_hand, find
+from ..language_specs import InstructionMapSpec, LanguageSpec
 from ..pretrained import TuneSpec
-from ..specs import SpecError, unknown
-from .common import MOST_SHOWN, listed, literal, seeds_of, without
+from ..specs import SpecError
+from .common import listed, literal, seeds_of, without
 
 
 def code_generation(
@@ -37,21 +35,13 @@ def code_generation(
     return specs
 
 
-def instruction_map(sets, n_texts, n_draws, embedding, seed) -> list:
-    """Checks the parameters of the chapter on the map, which trains nothing and so needs no runs.
+def instruction_map(sets, n_texts, n_draws, embedding, seed) -> list[InstructionMapSpec]:
+    """14: a map of instruction sets (2405.19787).
 
-    sets: names of instruction sets and benchmarks, none for all that are here (`shown`); n_texts: of each; n_draws: of half of
-    the texts, from which the intervals come; embedding: one of `embeddings.EMBEDDINGS`.
+    sets: names of instruction sets and benchmarks, none for all that are here (`shown`); the rest: fields of `InstructionMapSpec`.
     """
-    for name in literal("sets", sets, list):
-        if name not in BENCHMARKS:
-            check_name(name)
-    if embedding not in EMBEDDINGS:
-        raise unknown("embedding", embedding, EMBEDDINGS)
-    for name, value, least in (("n_texts", n_texts, 4), ("n_draws", n_draws, 2), ("seed", seed, 0)):
-        if not least <= literal(name, value, int) <= MOST_SHOWN:
-            raise SpecError(f"{name} = {value!r}; allowed: {least} to {MOST_SHOWN}")
-    return []
+    names = shown(listed("sets", sets, str) if literal("sets", sets, list) else [])
+    return [InstructionMapSpec.of(sets=names, n_texts=n_texts, n_draws=n_draws, embedding=embedding, seed=seed)]
 
 
 def shown(sets: list[str]) -> list[str]:
