@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 
 from .backends import damaged
+from .instruct_specs import InstructionsSpec, InstructSpec
 from .language import LanguageScorer, train
 from .natural_runs import begun, device_of, recorded, uncertainty_spec
-from .natural_specs import InstructionsSpec, InstructSpec
 from .pretrained import Pretrained, adapt, plain
 from .prompting import OwnScorer, Template, likelihoods, measured, pairs
 from .selection import Candidates, select

@@ -17,7 +17,7 @@ import numpy as np
 
 from . import codegen, instructions
 from .embeddings import embed, vendi
-from .language_specs import InstructionMapSpec
+from .instruction_map_specs import InstructionMapSpec
 
 SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5)
 """General instructions among those about code."""

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .encrypted_specs import EncryptedSpec, FromScratchSpec
-from .language_specs import InstructionMapSpec, LanguageSpec
-from .natural_specs import FirstSpec, InstructionsSpec, InstructSpec, MapSpec, RoundsSpec
+from .instruct_specs import InstructionsSpec, InstructSpec
+from .instruction_map_specs import InstructionMapSpec
+from .language_specs import LanguageSpec
+from .natural_specs import FirstSpec, MapSpec, RoundsSpec
 from .running_specs import AlgorithmSpec, ProbeSpec
 from .select_specs import MeasureSpec, SelectSpec
 from .specs import RunSpec, Spec
@@ -68,7 +70,7 @@ NATURAL = (
 )  # fmt: skip
 """What determines a selection among tasks in natural language."""
 
-INSTRUCT = (*NATURAL, "self_instruct", "instruct_runs", "natural_specs.InstructSpec")
+INSTRUCT = (*NATURAL, "self_instruct", "instruct_runs", "instruct_specs.InstructSpec")
 """What determines a selection among instructions."""
 
 
@@ -136,7 +138,7 @@ KINDS = {
     "InstructionMapSpec": Kind(
         spec=InstructionMapSpec,
         runner="ditune.instruction_map:map_run",
-        sources=("pretrained", "instructions", "substitutes", "codegen", "embeddings", "instruction_map"),
+        sources=("pretrained", "instructions", "substitutes", "codegen", "calls", "sandbox", "jail", "embeddings", "instruction_map"),
         steps=operator.attrgetter("n_steps"),
         cost=operator.attrgetter("cost"),
     ),

@@ -8,7 +8,6 @@ records of data that this machine lacks are found. Source: Zhang et al. 2024 (24
 from dataclasses import dataclass, field
 
 from .codegen import BENCHMARKS
-from .embeddings import EMBEDDINGS
 from .instructions import check_name, counts
 from .pretrained import TuneSpec, check_model, tune_spec
 from .specs import Spec, unknown
@@ -97,39 +96,3 @@ class LanguageSpec(Spec):
         """About proportional to the arithmetic of a run: a step reads its examples three times, a written token is slow."""
         trained = 3 * self.tune.n_steps * self.tune.batch_size * bool(self.sets)
         return trained + sum(e.n_examples + 5 * self.n_generate * e.is_benchmark for e in self.evals)
-
-
-@dataclass(frozen=True)
-class InstructionMapSpec(Spec):
-    """A map of instruction sets by sentence embeddings; nothing is trained."""
-
-    sets: tuple[str, ...] = ("oss_instruct", "alpaca")
-    """Names that `instructions.load` takes, or benchmarks."""
-    n_texts: int = 2000
-    """Of each set, or all where there are fewer."""
-    n_draws: int = 1000
-    """Of half of the texts, from which the intervals come."""
-    embedding: str = "minilm"
-    """One of `embeddings.EMBEDDINGS`. Paper: not named."""
-    seed: int = 0
-    """Draws the texts."""
-
-    def check(self):
-        for name in self.sets:
-            if name not in BENCHMARKS:
-                check_name(name)
-        self.require(len(set(self.sets)) == len(self.sets) > 1, "sets", "two different sets or more")
-        if self.embedding not in EMBEDDINGS:
-            raise unknown("embedding", self.embedding, EMBEDDINGS)
-        for name, least in (("n_texts", 4), ("n_draws", 2), ("seed", 0)):
-            self.require(least <= getattr(self, name) <= 10**6, name, f"{least} to {10**6}")
-
-    @property
-    def n_steps(self) -> int:
-        """Steps in which the run reports its progress."""
-        return 1
-
-    @property
-    def cost(self) -> float:
-        """About proportional to the arithmetic of a run."""
-        return float(len(self.sets) * self.n_texts)

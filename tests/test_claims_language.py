@@ -17,7 +17,8 @@ from ditune.claims import NOT_REPRODUCED, REPRODUCED, UNDECIDED, judge  # noqa: 
 from ditune.claims.language import arms, at_total, crossed, gain, named, problems  # noqa: E402
 from ditune.figures import code_generation  # noqa: E402
 from ditune.figures import instruction_map as chapter  # noqa: E402
-from ditune.language_specs import InstructionMapSpec, LanguageSpec  # noqa: E402
+from ditune.instruction_map_specs import InstructionMapSpec  # noqa: E402
+from ditune.language_specs import LanguageSpec  # noqa: E402
 from ditune.pretrained import tune_spec  # noqa: E402
 from ditune.records import columns  # noqa: E402
 from ditune.specs import SpecError  # noqa: E402

@@ -11,8 +11,9 @@ from test_claims_natural import BASE, rounds, shifted, tuned  # noqa: E402
 
 from ditune import natural_runs, plotting, records  # noqa: E402
 from ditune.figures import natural, paraphrases, self_instruct  # noqa: E402
+from ditune.instruct_specs import InstructSpec  # noqa: E402
 from ditune.natural_runs import first_run, map_run, rounds_run  # noqa: E402
-from ditune.natural_specs import InstructSpec, MapSpec, RoundsSpec  # noqa: E402
+from ditune.natural_specs import MapSpec, RoundsSpec  # noqa: E402
 from ditune.pretrained import tune_spec  # noqa: E402
 
 OTHERS = {name: shifted(0.01 * i) for i, name in enumerate(("uncertainty", "inverse_confidence", "easy", "difficult"), 1)}

@@ -8,10 +8,11 @@ import torch.nn.functional as F
 
 from ditune import backends, experiments, natural_runs, records, self_instruct
 from ditune.instruct_runs import instruct_run, selected
+from ditune.instruct_specs import InstructSpec
 from ditune.language import LanguageScorer
 from ditune.made_tasks import made_tasks
 from ditune.natural_runs import chosen, first_run, map_run, rounds_run, split_of
-from ditune.natural_specs import SELECTIONS, InstructSpec, MapSpec, RoundsSpec
+from ditune.natural_specs import SELECTIONS, MapSpec, RoundsSpec
 from ditune.pretrained import load, tune_spec
 from ditune.prompting import (
     OwnScorer,

@@ -1,7 +1,8 @@
 """Chapters 15 and 16: which tasks in natural language, and which instructions, to train on next."""
 
+from ..instruct_specs import InstructionsSpec, InstructSpec
 from ..instructions import DOMAINS, at_hand
-from ..natural_specs import InstructionsSpec, InstructSpec, MapSpec, RoundsSpec
+from ..natural_specs import MapSpec, RoundsSpec
 from ..pretrained import TuneSpec
 from ..self_instruct import human_at_hand
 from ..specs import Spec

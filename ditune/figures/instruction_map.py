@@ -51,7 +51,7 @@ def diversity_figure(maps: dict[str, dict], origins: list[str]):
             s = score(result, name)
             ax.errorbar(s.mean, at, xerr=[[s.mean - s.low], [s.high - s.mean]], capsize=3.5, **styles(result)[name])
         labels = [f"{name} ({result['metrics'][name]['domain']})" for name in order]
-        ax.set(yticks=range(len(order)), yticklabels=labels, xlabel=f"Vendi score of {result['n_drawn']} texts", xlim=(0, None), title=title)
+        ax.set(yticks=range(len(order)), yticklabels=labels, xlabel=f"Vendi score of {result['n_drawn']} texts", xlim=(0, None), ylim=(-0.6, len(order) - 0.4), title=title)
     sign(figure, origins)
     return figure
 

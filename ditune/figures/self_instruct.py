@@ -10,7 +10,7 @@ from ..claims import natural as rules
 from ..claims.language import crossed
 from ..claims.ledger import sentence
 from ..claims.natural import METHOD, by_budget, gains
-from ..natural_specs import InstructionsSpec, InstructSpec
+from ..instruct_specs import InstructionsSpec, InstructSpec
 from ..plotting import made_by, number, sign, table
 from ..select_tables import found
 from ..self_instruct import source_of
