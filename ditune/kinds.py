@@ -138,7 +138,7 @@ KINDS = {
     "InstructionMapSpec": Kind(
         spec=InstructionMapSpec,
         runner="ditune.instruction_map:map_run",
-        sources=("pretrained", "instructions", "substitutes", "codegen", "calls", "sandbox", "jail", "embeddings", "instruction_map"),
+        sources=("hashing", "pretrained", "instructions", "substitutes", "codegen", "calls", "sandbox", "jail", "embeddings", "instruction_map"),
         steps=operator.attrgetter("n_steps"),
         cost=operator.attrgetter("cost"),
     ),
