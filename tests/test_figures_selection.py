@@ -83,6 +83,7 @@ def test_the_fit_finds_what_two_factors_account_for_and_what_is_left():
     assert split["explained"].mean == pytest.approx(1)
     assert split["rest"].mean == pytest.approx(0.07) and split["gain"].mean == pytest.approx(split["expected"].mean + 0.07)
     assert selection.accounted(frame[frame["strategy"] != "random"], found) == {}
+    assert selection.accounted(frame.assign(exact_match=0.0), found)["explained"].mean == 0
 
 
 def test_answers_name_what_was_not_run():

@@ -63,7 +63,7 @@ def sets_table(maps: dict[str, dict], caption: str, name: str) -> str:
         for one, known in result["metrics"].items():
             share = "no other set of the domain" if known["near"] is None else f"{known['near']:.2f} ({known['chance']:.2f})"
             rows.append([title, one, known["domain"], known["licence"], known["n"], f"{score(result, one)} of {result['n_drawn']}", share])
-    return table(caption, name, ["runs", "set", "domain", "licence", "texts", "Vendi score", "nearest of another set is of its domain (by chance)"], rows)
+    return table(caption, name, ["runs", "set", "domain", "licence", "texts", "Vendi score", "nearest of its domain (by chance)"], rows)
 
 
 def mixtures_table(maps: dict[str, dict], caption: str, name: str) -> str:

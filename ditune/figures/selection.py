@@ -164,7 +164,8 @@ def accounted(frame, found: pandas.DataFrame, strategy: str = rules.METHOD) -> d
         others = change[["uncertainty" not in STRATEGIES[name] for name in change.index.get_level_values("strategy")]]
         factors = np.linalg.lstsq(others[["clean", "families"]], others["exact_match"], rcond=None)[0] if len(others) else np.zeros(2)
         left = others["exact_match"] - others[["clean", "families"]] @ factors
-        explained = 1 - (left**2).sum() / (others["exact_match"] ** 2).sum() if len(others) else 0.0
+        squares = (others["exact_match"] ** 2).sum()
+        explained = 1 - (left**2).sum() / squares if squares > 0 else 0.0
         gain, expected = ours["exact_match"].mean(), float((ours[["clean", "families"]] @ factors).mean())
         rows.append({"gain": gain, "expected": expected, "rest": gain - expected, "clean": factors[0] / 10, "families": factors[1], "explained": explained})
     return {name: interval(column) for name, column in pandas.DataFrame(rows).items()}
@@ -218,8 +219,8 @@ def in_words(found: dict[str, Interval | None]) -> str:
         "Does prompt uncertainty beat random selection?": "uncertainty over random",
         "Does it where both select for diversity as well?": "uncertainty + diversity over diversity alone",
         "Does it by the fit, with clean share and balance taken out?": "uncertainty over random, the rest",
-        "What would pay is cleanness, as the oracles show: do clean tasks beat random ones?": "clean tasks* over random",
-        "Do balanced families?": "balanced families* over random",
+        "What is there to gain by cleanness, as an oracle shows?": "clean tasks* over random",
+        "And by balanced families?": "balanced families* over random",
     }
     return " ".join(f"{question} {precise(found[name])} in exact match, {clear(found[name])}." for question, name in questions.items())
 
