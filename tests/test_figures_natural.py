@@ -147,11 +147,11 @@ def test_gains_and_wins_are_drawn_beside_the_papers_judges():
 
 def test_the_results_are_in_a_table_and_in_words(monkeypatch):
     frame = tuned(uncertainty=0.05)
-    text = self_instruct.results_table({"profile test": frame}, "Results", "tab-results")
-    assert text.count("| profile test |") == 4 and "| random | 8 | – | – | 20." in text
     spec = InstructSpec.of(model="tiny", pool="made_general", test=["made_reasoning", "stdlib"], n_candidates=40, n_test=30, budgets=[8, 16])
-    done = {"data": {"made_reasoning": {"instructions": 30}, "stdlib": {"instructions": 10}}}
+    done = {"data": {"made_reasoning": {"instructions": 30}, "stdlib": {"instructions": 10}}, "curve": [{"budget": 8, "tokens": 270.0}, {"budget": 16, "tokens": 600.0}]}
     monkeypatch.setattr(self_instruct, "found", lambda specs: [(spec, done)])
+    text = self_instruct.results_table({"profile test": frame}, {"profile test": [spec]}, "Results", "tab-results")
+    assert text.count("| profile test |") == 4 and "| random | 8 | 90 | – | – | 20." in text
     text = self_instruct.sets_table({"profile test": frame}, {"profile test": [spec]}, "Sets", "tab-sets")
     assert "| uncertainty | made_reasoning | 30 | 4.9" in text and "| uncertainty | stdlib | 10 | 4.8" in text
     assert "clearly more" in self_instruct.summary(frame, "profile test") and "No runs" in self_instruct.summary(frame[:0], "x")

@@ -106,18 +106,28 @@ def answers_of(frame) -> int:
 # ---- tables and words ------------------------------------------------------------------------------------------------
 
 
-def results_table(tables: dict, caption: str, name: str) -> str:
-    """By strategy and budget: gain over random selection and over the model before any tuning, wins minus losses."""
+def tokens_of(specs: list[Spec]) -> dict[tuple[str, int], str]:
+    """How many tokens the selected instructions and their answers have, mean over seeds, by strategy and budget."""
+    each: dict[tuple[str, int], list[float]] = {}
+    for spec, result in found(s for s in specs if isinstance(s, InstructSpec)):
+        for point in result["curve"]:
+            each.setdefault((spec.strategy, point["budget"]), []).append(point["tokens"] / spec.passes)
+    return {key: f"{sum(values) / len(values):,.0f}" for key, values in each.items()}
+
+
+def results_table(tables: dict, runs_of: dict[str, list[Spec]], caption: str, name: str) -> str:
+    """By strategy and budget: tokens tuned on, gain over random selection and over the model before any tuning, wins minus losses."""
     rows = []
     for runs, frame in tables.items():
+        tokens = tokens_of(runs_of[runs])
         for strategy in ["random", *strategies_of(frame)] if len(frame) else []:
             for budget in rules.budgets(frame):
                 over = crossed(gains(frame, "random", strategy, budget)) if strategy != "random" else "–"
                 won = signed(rules.wins(frame, "random", strategy, budget)) if strategy != "random" else "–"
                 before = crossed(gains(frame, strategy, strategy, budget, before=0))
                 if by_budget(frame, strategy, budget):
-                    rows.append([runs, named(strategy), f"{budget:,}", over, won, before])
-    return table(caption, name, ["runs", "selection", "instructions", f"gain over random ({UNIT})", "wins - losses of 100", "gain over not tuned"], rows)
+                    rows.append([runs, named(strategy), f"{budget:,}", tokens.get((strategy, budget), "–"), over, won, before])
+    return table(caption, name, ["runs", "selection", "instructions", "tokens", f"gain over random ({UNIT})", "wins - losses of 100", "gain over not tuned"], rows)
 
 
 def sets_table(tables: dict, runs: dict[str, list[Spec]], caption: str, name: str) -> str:
