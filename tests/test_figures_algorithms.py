@@ -5,6 +5,7 @@ import pytest
 
 from ditune import notebooks, plotting, records
 from ditune.figures import algorithms as chapter
+from ditune.figures import algorithms_words as words
 from ditune.intervals import interval
 from ditune.running_specs import AlgorithmSpec
 
@@ -80,7 +81,7 @@ def test_the_comparison_of_choosing_shows_the_same_numbers_of_rules_and_only_mod
 
 
 def test_first_errors_are_shares_of_the_runs_of_all_seeds(outs):
-    rows = outs[(outs["harness"] == "oracle") & (outs["slice"] == "broke") & (outs["rules"] == 3) & (outs["model"] == chapter.plain_model(outs))]
+    rows = outs[(outs["harness"] == "oracle") & (outs["slice"] == "broke") & (outs["rules"] == 3) & (outs["model"] == words.plain_model(outs))]
     assert chapter.first_errors(rows) == {"copied": 0.25, "wrong letters": 0.75} | {kind: 0 for kind in chapter.KINDS if kind not in ("copied", "wrong letters")}
     figure = chapter.breaks(outs, records.frame(SPECS), "profile smoke")
     assert len(figure.axes[0].get_yticklabels()) == 5  # two models in two harnesses, one in the third
@@ -88,7 +89,7 @@ def test_first_errors_are_shares_of_the_runs_of_all_seeds(outs):
 
 def test_the_gap_is_what_is_measured_less_what_is_predicted_by_seed(outs):
     for harness in ("oracle", "in_order"):
-        assert chapter.gap(outs, harness, chapter.plain_model(outs), "predicted").mean == pytest.approx(0.04)
+        assert chapter.gap(outs, harness, words.plain_model(outs), "predicted").mean == pytest.approx(0.04)
     table = chapter.runs_table(outs, "A caption", "tab-x")
     assert table.count("\n| ") == 1 + 2 * 2 * 2 + 1 and ":name: tab-x" in table  # a header, two models in two harnesses on 2 and 3 rules, one in the third
     assert "R = 2 | 100 × 2 rules, no-ops, rotary | 1: 0.64 [0.60, 0.68], predicted 0.60 | 2: 0.54 [0.50, 0.58], predicted 0.50 | 0.04 [0.04, 0.04] |" in table
@@ -99,18 +100,18 @@ def test_lengths_are_the_slices_of_the_runs_tested_on_them_and_the_band_is_what_
     assert set(rows["length"]) == {4, 5, 6, 7, 8} and set(rows["position"]) == {"learned", "rotary"}
     (ax,) = chapter.lengths({"profile smoke": rows}, {"profile smoke": records.frame(SPECS)}).axes
     assert [round(edge, 1) for edge in (ax.patches[0].get_x(), ax.patches[0].get_x() + ax.patches[0].get_width())] == [4.6, 6.4]
-    assert "0.80 [0.80, 0.80] on trained lengths, 0.10 [0.10, 0.10] on shorter lengths, 0.10 [0.10, 0.10] on longer lengths" in chapter.lengths_in_words(rows)
+    assert "0.80 [0.80, 0.80] on trained lengths, 0.10 [0.10, 0.10] on shorter lengths, 0.10 [0.10, 0.10] on longer lengths" in words.lengths_in_words(rows)
 
 
 def test_sentences_follow_the_numbers(outs):
-    said = " ".join(chapter.findings(outs, records.frame(SPECS)))
+    said = " ".join(words.findings(outs, records.frame(SPECS)))
     assert "the states are easier (0.44 [0.40, 0.48])" in said  # 0.90 and 0.98 there, 0.50 in the test
     assert "runs end right more often than predicted (0.04 [0.04, 0.04])" in said
     assert "trying in order does worse (-0.30 [-0.30, -0.30])" in said and "the second does better (0.10 [0.10, 0.10])" in said
     assert "With 0.50 [0.50, 0.50] and 0.50 [0.50, 0.50] right answers on seen rules" in said and "compares trainings and not ways of asking" in said
     assert "“wrong letters” where the rule is chosen exactly (75%)" in said
     assert "0.90 [0.90, 0.90] are right at step 1 and 0.70 [0.70, 0.70] at step 2" in said
-    assert chapter.compared(interval([-0.1, 0.1]), "more", "less", "even") == "even (0.00 [-0.10, 0.10])"
+    assert words.compared(interval([-0.1, 0.1]), "more", "less", "even") == "even (0.00 [-0.10, 0.10])"
 
 
 def test_tables_of_single_answers_and_of_occurrences_name_their_runs(outs):
