@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -126,6 +127,36 @@ def test_sides_take_turns_and_the_first_round_is_dropped():
     calls = []
     found = timing.in_turn({name: lambda name=name: calls.append(name) or len(calls) for name in "ab"}, 2)
     assert calls == list("ababab") and found == {"a": [3, 5], "b": [4, 6]}
+
+
+def test_the_command_of_a_gpu_machine_ends_with_its_minutes_and_tells_time_up_from_failure(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert gpu.main() == cli.FAILED and gpu.NO_GPU in capsys.readouterr().out
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(gpu, "known", lambda: False)
+
+    def started(takes: float, code: int, hangs: bool = False) -> tuple[int, list[list[str]]]:
+        """The worst code, and the commands, where each takes some seconds and ends with a code, or is killed by its limit."""
+        now, commands = [0.0], []
+
+        def run(command, cwd, timeout):
+            commands.append(command)
+            now[0] += min(takes, timeout)
+            if hangs:
+                raise subprocess.TimeoutExpired(command, timeout)
+            return subprocess.CompletedProcess(command, code)
+
+        monkeypatch.setattr(gpu.time, "monotonic", lambda: now[0])
+        monkeypatch.setattr(gpu.subprocess, "run", run)
+        return gpu.main(1.0), commands
+
+    code, commands = started(25.0, 0)
+    assert code == 0 and len(commands) == 3 and "pytest" in commands[0] and commands[2][-2:] == ["--limit-minutes", "0.17"]
+    assert started(0.0, 0)[1][2:] == [[*stage, "--limit-minutes", "1.00"] for stage in gpu.stages(measured=True)]
+    assert started(25.0, cli.FAILED)[0] == cli.FAILED and len(started(100.0, 0, hangs=True)[1]) == 1
+    assert started(25.0, cli.TIME_UP)[0] == cli.TIME_UP  # of the tests; of a training it is no failure
+    monkeypatch.setattr(gpu, "known", lambda: True)
+    assert started(25.0, cli.TIME_UP)[0] == 0
 
 
 # ---- ditune bench ----------------------------------------------------------------------------------------------------
