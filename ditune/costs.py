@@ -57,14 +57,14 @@ def one_run(stem: str, profile: str, record) -> dict:
 
 def of_runs(frame, caption: str, name: str) -> str:
     """Tokens a second and time by notebook, profile, model and device."""
-    rows = [["none of these profiles is recorded here", *[""] * 9]] if frame.empty else []
+    rows = [["none of these profiles is recorded here", *[""] * 8]] if frame.empty else []
     for key, group in frame.groupby(GROUP, sort=False):
         rate, wall = group["tokens_per_s"], group["wall_s"]
         rows.append([
-            *key[:2], key[2], f"{key[3]}, {key[4]}", key[5], len(group), bench.short(rate.median()), f"{bench.short(rate.min())} to {bench.short(rate.max())}",
+            key[0].replace("_", " "), *key[1:3], f"{key[3]}, {key[4]}", key[5], len(group), f"{bench.short(rate.median())} ({bench.short(rate.min())} to {bench.short(rate.max())})",
             bench.short(round(wall.median(), 1)), f"{wall.sum() / 60:.3g}",
         ])  # fmt: skip
-    header = ["notebook", "profile", "model", "batch, optimiser", "device", "runs", "tokens/s", "lowest to highest", "seconds a run", "minutes in all"]
+    header = ["notebook", "profile", "model", "batch, optimiser", "device", "runs", "tokens/s (lowest to highest)", "seconds a run", "minutes in all"]
     return table(caption, name, header, rows)
 
 
