@@ -10,7 +10,9 @@ import matplotlib.pyplot as plt  # noqa: E402
 from test_claims_natural import BASE, rounds, shifted, tuned  # noqa: E402
 
 from ditune import natural_runs, plotting, records  # noqa: E402
+from ditune.claims import UNDECIDED, judge  # noqa: E402
 from ditune.figures import natural, paraphrases, self_instruct  # noqa: E402
+from ditune.figures.selection import clear  # noqa: E402
 from ditune.instruct_specs import InstructSpec  # noqa: E402
 from ditune.natural_runs import first_run, map_run, rounds_run  # noqa: E402
 from ditune.natural_specs import MapSpec, RoundsSpec  # noqa: E402
@@ -121,14 +123,19 @@ def test_the_interval_of_a_correlation_holds_it_and_is_drawn_over_tasks():
     assert -1 <= found.low < found.mean < found.high <= 1 and found.n == 30 and found.mean == pytest.approx(pd.Series(a).corr(pd.Series(b), method="spearman"))
 
 
-def test_what_prompts_hold_is_counted(recorded):
-    (rows, _) = natural.maps(recorded).values()
-    assert f"{(rows['defined'] > 0).sum()} of 10 tasks have a definition" in natural.prompts_in_words(rows, "x") and f"{rows['cut'].mean():.0%} reached the longest" in natural.prompts_in_words(rows, "x")
+def test_what_prompts_hold_is_counted():
+    mapped = pd.DataFrame({"defined": [3, 0, 2, 1], "n_examples": [2, 2, 1, 0], "cut": [1.0, 0.0, 0.5, 0.0]})
+    candidates = pd.DataFrame({"defined": [0], "n_examples": [1], "cut": [1.0]})
+    text = natural.prompts_in_words(mapped, candidates, "profile x")
+    assert "the 4 tasks of the map have 3 a definition that stands apart, 2 two worked examples, 1 one, 1 none; 1 have both a definition and two examples" in text
+    assert "the 1 candidates of the loop" in text and "50% reached the longest" in text
+    assert "candidates" not in natural.prompts_in_words(mapped, pd.DataFrame(), "x") and "nothing is recorded" in natural.prompts_in_words(pd.DataFrame(), pd.DataFrame(), "x")
 
 
 def test_tables_of_costs_settings_and_pools_have_a_row_for_each(recorded):
     costs = natural.costs_table(recorded, "Costs", "tab-costs")
     assert costs.count("pretrained model, all tasks") == costs.count("first model, seed 0") == 1
+    assert "| map: n, k, drop rate | 10, 10, 0.2 | 1, 1, 0.2 |" in natural.settings_table(recorded, "Settings", "tab-settings")
     assert "| initial tasks, tasks of a selection, candidates | 68, 68, 620 | 2, 2, 5 |" in natural.settings_table(recorded, "Settings", "tab-settings")
     assert "| made_tasks | mapped, trained on, tested | MIT (made by this package) |" in natural.pools_table(recorded, "Pools", "tab-pools")
 
@@ -151,10 +158,24 @@ def test_the_results_are_in_a_table_and_in_words(monkeypatch):
     done = {"data": {"made_reasoning": {"instructions": 30}, "stdlib": {"instructions": 10}}, "curve": [{"budget": 8, "tokens": 270.0}, {"budget": 16, "tokens": 600.0}]}
     monkeypatch.setattr(self_instruct, "found", lambda specs: [(spec, done)])
     text = self_instruct.results_table({"profile test": frame}, {"profile test": [spec]}, "Results", "tab-results")
-    assert text.count("| profile test |") == 4 and "| random | 8 | 90 | – | – | 20." in text
+    assert text.count("| profile test |") == 4 and "| random | 8 | 90 | – | – | – | +20." in text
     text = self_instruct.sets_table({"profile test": frame}, {"profile test": [spec]}, "Sets", "tab-sets")
-    assert "| uncertainty | made_reasoning | 30 | 4.9" in text and "| uncertainty | stdlib | 10 | 4.8" in text
+    assert "| uncertainty | made_reasoning | 30 | +4.9" in text and "| uncertainty | stdlib | 10 | +4.8" in text
     assert "clearly more" in self_instruct.summary(frame, "profile test") and "No runs" in self_instruct.summary(frame[:0], "x")
+
+
+def test_runs_of_which_a_part_is_recorded_are_shown_as_far_as_they_go_and_decide_nothing():
+    whole, (first, untested) = tuned(uncertainty=0.05), (InstructSpec.of(model="tiny", pool="made_general", test=["made_reasoning"], n_candidates=40, n_test=30, budgets=[8, 16], strategy=s) for s in ("random", "uncertainty"))
+    only_measured, without_random = whole[whole["n_trained"] == 0].drop(columns="strategy"), whole[whole["strategy"] != "random"]
+    for frame, said in ((only_measured, "No runs of profile x"), (without_random, "Of profile x no seed is recorded with both")):
+        tables, runs = {"profile x": frame}, {"profile x": [first, untested]}
+        assert self_instruct.summary(frame, "profile x").startswith(said) and judge("A2", frame).verdict == UNDECIDED
+        text = self_instruct.results_table(tables, runs, "Results", "tab-results") + self_instruct.settings_table(runs, "Settings", "tab-settings")
+        assert "nan" not in text and ("not run" in text) and text.count("| uncertainty |") == 2 * (frame is without_random)
+        self_instruct.gains_figure(tables), self_instruct.wins_figure(tables)
+    rows = rounds(uncertainty=shifted(0.1))
+    assert "Of profile x no seed is recorded with both" in natural.summary(rows, "profile x") and "nan" not in natural.gains_table({"profile x": rows}, "Gains", "tab-gains")
+    assert clear(natural.gain(rows, "uncertainty", "test", "likelihood")[0]) == "not run"
 
 
 def test_the_sets_of_the_runs_are_listed_with_their_licences():

@@ -134,6 +134,18 @@ def test_a_classification_is_a_task_whose_few_answers_recur(answers):
     assert (kind == "classification") == (3 * len(set(answers)) <= len(answers))
 
 
+@pytest.mark.parametrize(("labels", "kind"), [(natural.MOST_LABELS, "classification"), (natural.MOST_LABELS + 1, "generation")])
+def test_a_classification_has_no_more_labels_than_people_would_list(labels, kind):
+    instances = [{"id": str(i), "input": "x", "output": [str(i % labels)]} for i in range(9 * labels)]
+    assert parsed({"Instances": instances}, "t", "").kind == kind
+
+
+@pytest.mark.parametrize("field", ["Input_language", "Output_language"])
+def test_a_task_that_is_not_all_in_english_is_none(field):
+    assert parsed(TASKS["task001_plain"] | {field: ["English", "Spanish"]}, "t", "") is None
+    assert parsed(TASKS["task001_plain"] | {field: ["English"]}, "t", "") is not None
+
+
 # ---- files of tasks --------------------------------------------------------------------------------------------------
 
 
@@ -162,6 +174,13 @@ def test_paraphrases_are_other_definitions_and_a_split_that_is_neither_is_none(t
     a, b = load("niv2")
     assert a.paraphrases == ("Say it again.",) and (a.split, b.split) == ("", "test")
     assert [task.name for task in usable(("niv2",), 100, "train")] == ["a"]
+
+
+def test_tasks_named_as_foreign_are_left_out_of_a_pool_that_has_no_field_for_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("DITUNE_DATA", str(tmp_path))
+    pool = natural.POOLS["instruction_induction"]
+    pool_file(tmp_path, pool.place, [row("ii_sum"), *(row(name) for name in pool.foreign)])
+    assert len(pool.foreign) == 3 and [task.name for task in load("instruction_induction")] == ["ii_sum"]
 
 
 def test_a_name_that_occurs_twice_is_refused(tmp_path, monkeypatch):
@@ -202,6 +221,19 @@ def test_the_pool_made_here_is_whole_and_tests_on_other_categories():
     assert not any(text in dict(task.examples) for task in found for text, _ in task.instances)
 
 
+def test_the_pool_made_here_is_read_as_itself_from_the_genuine_layout(tmp_path):
+    found = load("made_tasks")
+    (tmp_path / "splits" / "default").mkdir(parents=True)
+    (tmp_path / "tasks").mkdir()
+    for split in natural.SPLITS:
+        (tmp_path / "splits" / "default" / f"{split}_tasks.txt").write_text("".join(f"{task.name}\n" for task in found if task.split == split))
+    for task in found:
+        examples, instances = [[{"input": text, "output": output} for text, output in pairs] for pairs in (task.examples, task.instances)]
+        fields = {"Definition": [task.definition], "alt_definitions": list(task.paraphrases), "Positive Examples": examples, "Categories": list(task.categories), "Source": [task.source], "Instance License": [task.licence]}
+        (tmp_path / "tasks" / f"{task.name}.json").write_text(json.dumps(ENGLISH | fields | {"Instances": [one | {"id": f"{task.name}-{i}"} for i, one in enumerate(instances)]}))
+    assert {task.name: task for task in load(str(tmp_path))} == {task.name: task for task in found}
+
+
 def test_answers_that_people_wrote_are_read_where_they_are(tmp_path, monkeypatch):
     monkeypatch.setenv("DITUNE_DATA", str(tmp_path))
     assert self_instruct.human_at_hand() == ["made_reasoning"]
@@ -222,7 +254,7 @@ def test_rouge_l_is_the_best_over_references_and_stemmed():
     assert rouge_l("a b c d", ("a x c y",)) == 0.5  # the longest common subsequence has 2 of 4 words
 
 
-def test_a_prompt_is_the_papers_text_and_what_can_be_dropped_are_words_of_definition_and_example_inputs():
+def test_a_prompt_is_definition_examples_and_input_and_what_can_be_dropped_are_words_of_definition_and_example_inputs():
     lm = load_model("tiny")
     task = Task("t", "Say  the\ncolour.", (("green grass", "green"), ("white snow", "white")), (("black coal", ("black",)),))
     put = Template(lm).task(task)

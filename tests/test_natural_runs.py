@@ -5,15 +5,17 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from test_natural import tree
 
 from ditune import backends, experiments, natural_runs, records, self_instruct
-from ditune.instruct_runs import instruct_run, selected
-from ditune.instruct_specs import InstructSpec
+from ditune.instruct_runs import instruct_run, instructions_run, selected
+from ditune.instruct_specs import InstructionsSpec, InstructSpec
 from ditune.language import LanguageScorer
 from ditune.made_tasks import made_tasks
+from ditune.natural import KINDS, SPLITS, Task, usable
 from ditune.natural_runs import chosen, first_run, map_run, rounds_run, split_of
-from ditune.natural_specs import SELECTIONS, MapSpec, RoundsSpec
-from ditune.pretrained import load, tune_spec
+from ditune.natural_specs import SELECTIONS, FirstSpec, MapSpec, RoundsSpec
+from ditune.pretrained import Pretrained, load, tune_spec
 from ditune.prompting import (
     OwnScorer,
     Template,
@@ -69,6 +71,14 @@ def test_a_split_has_its_shares_of_both_kinds_and_no_task_twice_and_the_test_is_
     assert {task.split for task in parts[0]["test"]} == {"test"} and all(task.split == "train" for name in ("validation", "initial", "candidates") for task in parts[0][name])
 
 
+def test_the_papers_pool_is_split_into_the_papers_numbers(monkeypatch):
+    pool = [Task(f"t{i}", "", (), (), (), (), "", "", "train", KINDS[i < 279]) for i in range(279 + 477)]
+    monkeypatch.setattr(natural_runs, "usable", lambda names, most_letters, split="": pool if split == "train" else [])
+    parts = split_of(FirstSpec.of())
+    counts = {name: [sum(task.kind == kind for task in tasks) for kind in reversed(KINDS)] for name, tasks in parts.items() if name != "test"}
+    assert (counts["validation"], counts["initial"], sum(counts["candidates"])) == ([34, 34], [24, 44], 620)
+
+
 def test_too_small_a_pool_is_refused():
     with pytest.raises(SpecError, match="the pools made_tasks leave 38 initial tasks and 0 candidates; needed: 50"):
         split_of(rounds(n_initial=50, n_validation=0))
@@ -118,6 +128,37 @@ def test_no_end_is_scored_of_an_own_answer_that_was_cut():
     assert LanguageScorer(lm).log_likelihood(asked, Rows.of(answers)).exp().tolist() == pytest.approx([plain_probability(lm, (*prompt, 8), a) for a in answers], rel=1e-4)
 
 
+@pytest.mark.parametrize("n", [2, 5])
+def test_prompts_of_equal_length_take_one_pass_for_what_stands_before_the_input_and_one_for_the_rest(n):
+    lm = load("tiny")
+    scorer = OwnScorer(lm, 3)
+
+    def passes(heads: list[str], tails: list[str]) -> int:
+        before = scorer.n_passes
+        asked = Prompts(Rows.of([lm.encode(text) for text in heads]), torch.arange(len(tails)) % len(heads), Rows.of([lm.encode(text) for text in tails]))
+        scorer.log_likelihood(asked, Rows.of([(5, 6)] * len(tails)))
+        return scorer.n_passes - before
+
+    letters = "abcdefgh"[:n]
+    assert passes([f"head {a}" for a in letters], [f"tail {a}" for a in letters]) == 2
+    assert passes(["head"], [f"tail {a}" for a in letters]) == 2
+    assert passes(["head" + "s" * i for i in range(n)], [f"tail {a}" for a in letters]) == 2 * n
+
+
+def test_a_task_with_fewer_instances_than_asked_for_is_measured_on_those_it_has(home):
+    lm, tasks = load("tiny"), usable((str(tree(home / "clone")),), 100)
+    template, how = Template(lm, 200), UncertaintySpec(n=3, k=2, max_tokens=2)
+    right = [[outputs for _, outputs in task.instances] for task in tasks]
+    prompts = [template.task(task) for task in tasks]
+    columns, answers = measured(OwnScorer(lm, 2), prompts, how, 0, right)
+    assert [len(of_task) for of_task in answers] == [len(task.instances) for task in tasks] and {1, 2} <= {len(of_task) for of_task in answers}
+    for r, task in enumerate(tasks):
+        alone, _ = measured(OwnScorer(lm, 2), prompts[r : r + 1], how.replace(n=len(task.instances)), 0, right[r : r + 1])
+        assert {name: values[r] for name, values in columns.items()} == {name: pytest.approx(value, abs=2e-6) if isinstance(value, float) else value for name, (value,) in alone.items()}
+    nll = likelihoods(LanguageScorer(lm), prompts, 3)
+    assert nll == pytest.approx([likelihoods(LanguageScorer(lm), [prompt], len(prompt.inputs))[0] for prompt in prompts], abs=2e-6)
+
+
 def test_a_paraphrased_prompt_keeps_the_examples_of_the_definition():
     task = replace(made_tasks()[0], paraphrases=("long " * 60,))
     template = Template(load("tiny"), 400)
@@ -125,13 +166,16 @@ def test_a_paraphrased_prompt_keeps_the_examples_of_the_definition():
     assert n_examples(whole) == n_examples(other) == 2 and n_examples(template.task(task, task.paraphrases[0])) < 2
 
 
-def test_no_text_is_encoded_twice(monkeypatch):
-    seen, lm = [], load("tiny")
-    monkeypatch.setattr(type(lm), "encode", lambda self, text: seen.append(text) or tuple(text.encode()))
-    template = Template(lm)
-    for task in (*made_tasks(), *made_tasks()):
-        template.task(task)
-    assert len(seen) == len(set(seen)) > 100
+def test_no_run_encodes_a_text_twice(home, monkeypatch):
+    seen, encode = [], Pretrained.encode
+    monkeypatch.setattr(Pretrained, "encode", lambda self, text: seen.append(text) or encode(self, text))
+    few = {split: [task for task in made_tasks() if task.split == split][:12] for split in SPLITS}
+    monkeypatch.setattr(natural_runs, "usable", lambda pools, most_letters, split="train": few[split])
+    instructions = InstructionsSpec.of(**SHARED | {"most_letters": 200}, pool="made_general", test=["made_reasoning"], n_candidates=5, n_test=3)
+    for run, spec in ((map_run, MapSpec.of(**SHARED, pool=["made_tasks"], n=2, most_head=120)), (first_run, rounds().first), (instructions_run, instructions)):
+        seen.clear()
+        run(spec, home / "run.safetensors")
+        assert len(seen) == len(set(seen)) > 20, spec
 
 
 # ---- runs ------------------------------------------------------------------------------------------------------------

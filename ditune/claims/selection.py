@@ -71,7 +71,8 @@ def taught(frame) -> bool:
 
 def lacking(frame, names) -> list[str]:
     """The strategies that the table has no runs of."""
-    return [name for name in names if name not in set(frame["strategy"])]
+    there = set(frame["strategy"]) if "strategy" in frame else ()
+    return [name for name in names if name not in there]
 
 
 def precise(found: Interval | None, times: int = 1, digits: int = 3) -> str:

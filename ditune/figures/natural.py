@@ -29,7 +29,6 @@ PAPER_START, PAPER_SPREAD = 44.15, (0.5, 0.8)
 SELECTIONS = ("random", "uncertainty", "high_perplexity", "low_perplexity", "inverse_confidence")
 TRAINED = ("random", "uncertainty", "easy", "difficult")
 UNIT = "0.01 nats a token"
-CUBE_ROOT = (np.cbrt, lambda root: root**3)
 
 
 # ---- maps ------------------------------------------------------------------------------------------------------------
@@ -72,14 +71,18 @@ def map_figure(found_maps: dict[str, pandas.DataFrame], origins: list[str]):
     return group_panels({f"{title}\n{len(rows)} tasks": rows for title, rows in found_maps.items()}, origins)
 
 
-def prompts_in_words(rows: pandas.DataFrame, name: str) -> str:
-    """What the prompts of a map hold, and how many answers were cut, in sentences."""
-    defined, examples = int((rows["defined"] > 0).sum()), rows["n_examples"].value_counts()
-    having = ", ".join(f"{examples.get(n, 0)} with {word}" for n, word in ((2, "two worked examples"), (1, "one"), (0, "none")))
-    return (
-        f"In {name}, {defined} of {len(rows)} tasks have a definition that stands apart; {having}. Of the model's own answers {rows['cut'].mean():.0%} reached the longest length and were cut; "
-        "of these no end of the answer is scored."
-    )
+def prompts_in_words(mapped: pandas.DataFrame, candidates: pandas.DataFrame, name: str) -> str:
+    """What the prompts of a map, and those of the loop, hold, and how many answers were cut, in sentences."""
+    of_map, of_loop = (f"{what} have {holding(rows)}" if len(rows) else "" for what, rows in ((f"the {len(mapped)} tasks of the map", mapped), (f"the {len(candidates)} candidates of the loop, over all seeds, whose prompts are shorter,", candidates)))
+    cut = pandas.concat([mapped, candidates])["cut"].mean() if of_map or of_loop else 0.0
+    return f"In {name}, {'; '.join(text for text in (of_map, of_loop) if text) or 'nothing is recorded'}. Of the model's own answers {cut:.0%} reached the longest length and were cut; of these no end of the answer is scored."
+
+
+def holding(rows: pandas.DataFrame) -> str:
+    """What prompts hold: a definition that stands apart, worked examples, both as in the paper."""
+    defined, examples = rows["defined"] > 0, rows["n_examples"].value_counts()
+    having = ", ".join(f"{examples.get(n, 0)} {word}" for n, word in ((2, "two worked examples"), (1, "one"), (0, "none")))
+    return f"{defined.sum()} a definition that stands apart, {having}; {(defined & (rows['n_examples'] == 2)).sum()} have both a definition and two examples"
 
 
 def ranges_table(found_maps: dict[str, pandas.DataFrame], caption: str, name: str) -> str:
@@ -229,7 +232,8 @@ def costs_table(runs: dict[str, list[Spec]], caption: str, name: str) -> str:
 
 SETTINGS = {
     "model": ("T5-large, adapted to language modelling (770M)", lambda s: s.model),
-    "training": ("all weights, 8 passes", lambda s: f"LoRA of rank {s.tune.rank}, {s.passes:g} passes"),
+    "weights, passes": ("all, 8 passes", lambda s: f"LoRA of rank {s.tune.rank}, {s.passes:g} passes"),
+    "peak rate, schedule, batch": ("5e-5, constant after 50 steps, 128", lambda s: f"{s.tune.lr:g}, linear to 0 after a rise over {s.tune.warmup_share:.0%}, {s.tune.batch_size}"),
     "pool": ("Super-NaturalInstructions, 756 English tasks", lambda s: ", ".join(s.pool)),
     "test": ("119 tasks of other categories", lambda s: f"{s.n_test} tasks of {', '.join(s.test)}"),
     "initial tasks, tasks of a selection, candidates": ("68, 68, 620", lambda s: f"{s.n_initial}, {s.n_select}, {s.n_candidates}"),
@@ -242,13 +246,21 @@ SETTINGS = {
     "longest input with answer": ("1,024 and 128 tokens", lambda s: f"{s.most_letters} letters, {s.max_tokens} tokens written"),
     "longest prompt before the input": ("within the 1,024", lambda s: f"{s.most_head} tokens"),
 }
+OF_MAP = {
+    "map: n, k, drop rate": ("10, 10, 0.2", lambda s: f"{s.n}, {s.k}, {s.drop_rate:g}"),
+    "map: longest input with answer": ("1,024 and 128 tokens", lambda s: f"{s.most_letters} letters, {s.max_tokens} tokens written"),
+    "map: longest prompt before the input": ("within the 1,024", lambda s: f"{s.most_head} tokens"),
+}
+"""Of the pretrained model's map; the paper's is of the first tuned model."""
 
 
 def settings_table(runs: dict[str, list[Spec]], caption: str, name: str) -> str:
     """The paper's settings and those of sets of runs."""
-    rounds = {title: [spec for spec in specs if isinstance(spec, RoundsSpec)] for title, specs in runs.items()}
-    rows = [[what, paper, *(value(of_runs[0]) for of_runs in rounds.values())] for what, (paper, value) in SETTINGS.items()]
-    rows.append(["seeds (paper: splits)", "5", *(len({spec.seed for spec in of_runs}) for of_runs in rounds.values())])
+    rows = []
+    for settings, kind in ((SETTINGS, RoundsSpec), (OF_MAP, MapSpec)):
+        firsts = [next(spec for spec in specs if type(spec) is kind) for specs in runs.values()]
+        rows += [[what, paper, *map(value, firsts)] for what, (paper, value) in settings.items()]
+    rows.append(["seeds (paper: splits)", "5", *(len({spec.seed for spec in specs if type(spec) is RoundsSpec}) for specs in runs.values())])
     return table(caption, name, ["setting", "paper", *runs], rows)
 
 
@@ -269,6 +281,8 @@ def summary(frame: pandas.DataFrame, name: str) -> str:
     if not len(learning(frame)) or "uncertainty" not in set(frame["strategy"]):
         return f"No rounds of {name} are recorded."
     found, _ = gain(frame, "uncertainty", "test", "likelihood")
+    if not found.n:
+        return f"Of {name} no seed is recorded with both random selection and prompt uncertainty."
     level = -frame[frame["tasks"] == "test"].groupby("n_trained")["nll"].mean()
     levels = ", ".join(f"{value:.2f} {'before any tuning' if n == 0 else f'after {n:.0f} tasks'}" for n, value in level.items())
     return f"In {name}, the log-likelihood of the right answers is, in nats a token and over all strategies, {levels}. In {name}, prompt uncertainty gains {hundredfold(found)} hundredths of a nat a token over random selection, averaged over the rounds: {clear(found)}."

@@ -209,7 +209,7 @@ def clear(found: Interval | None) -> str:
     ['clearly more', 'clearly less', 'not clearly more or less', 'a single seed']
     """
     if found is None or found.n < 2:
-        return "a single seed" if found else "not run"
+        return "a single seed" if found and found.n else "not run"
     return "clearly more" if found.low > 0 else "clearly less" if found.high < 0 else "not clearly more or less"
 
 

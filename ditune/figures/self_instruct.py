@@ -10,6 +10,7 @@ from ..claims import natural as rules
 from ..claims.language import crossed
 from ..claims.ledger import sentence
 from ..claims.natural import METHOD, by_budget, gains
+from ..claims.selection import precise
 from ..instruct_specs import InstructionsSpec, InstructSpec
 from ..plotting import made_by, number, sign, table
 from ..select_tables import found
@@ -32,7 +33,7 @@ PAPER_WINS = {
 
 def strategies_of(frame) -> list[str]:
     """The strategies of a table, but for random selection."""
-    return [name for name in dict.fromkeys(frame["strategy"].dropna()) if name != "random"]
+    return [name for name in dict.fromkeys(frame["strategy"].dropna()) if name != "random"] if "strategy" in frame else []
 
 
 def gains_figure(tables: dict):
@@ -116,18 +117,20 @@ def tokens_of(specs: list[Spec]) -> dict[tuple[str, int], str]:
 
 
 def results_table(tables: dict, runs_of: dict[str, list[Spec]], caption: str, name: str) -> str:
-    """By strategy and budget: tokens tuned on, gain over random selection and over the model before any tuning, wins minus losses."""
+    """By strategy and budget: tokens tuned on, gain over random selection (mean, and median over answers and seeds) and over the model before
+    any tuning, wins minus losses."""
     rows = []
     for runs, frame in tables.items():
         tokens = tokens_of(runs_of[runs])
         for strategy in ["random", *strategies_of(frame)] if len(frame) else []:
             for budget in rules.budgets(frame):
-                over = crossed(gains(frame, "random", strategy, budget)) if strategy != "random" else "–"
-                won = signed(rules.wins(frame, "random", strategy, budget)) if strategy != "random" else "–"
-                before = crossed(gains(frame, strategy, strategy, budget, before=0))
+                each = gains(frame, "random", strategy, budget)
+                over = ["–"] * 3 if strategy == "random" else [precise(crossed(each), digits=2), f"{np.median(each):+.2f}" if each.size else "not run", signed(rules.wins(frame, "random", strategy, budget))]
+                before = precise(crossed(gains(frame, strategy, strategy, budget, before=0)), digits=2)
                 if by_budget(frame, strategy, budget):
-                    rows.append([runs, named(strategy), f"{budget:,}", tokens.get((strategy, budget), "–"), over, won, before])
-    return table(caption, name, ["runs", "selection", "instructions", "tokens", f"gain over random ({UNIT})", "wins - losses of 100", "gain over not tuned"], rows)
+                    rows.append([runs, named(strategy), f"{budget:,}", tokens.get((strategy, budget), "–"), *over, before])
+    header = ["runs", "selection", "instructions", "tokens", f"gain over random ({UNIT})", "its median", "wins - losses of 100", "gain over not tuned"]
+    return table(caption, name, header, rows)
 
 
 def sets_table(tables: dict, runs: dict[str, list[Spec]], caption: str, name: str) -> str:
@@ -140,13 +143,35 @@ def sets_table(tables: dict, runs: dict[str, list[Spec]], caption: str, name: st
             each = [gains(frame, "random", strategy, budget) for budget in rules.budgets(frame)]
             if len({values.shape for values in each}) == 1 and each[0].size:
                 mean = np.mean(each, axis=0)
-                rows += [[title, named(strategy), test, b - a, crossed(mean[:, a:b])] for test, a, b in zip(runs[title][0].test, ends, ends[1:])]
+                rows += [[title, named(strategy), test, b - a, precise(crossed(mean[:, a:b]), digits=2)] for test, a, b in zip(runs[title][0].test, ends, ends[1:])]
     return table(caption, name, ["runs", "selection", "test set", "answers", f"gain over random ({UNIT})"], rows)
 
 
 def signed(found) -> str:
     """Wins minus losses with their interval over seeds."""
-    return f"{found.mean:+.0f}" + (f" [{found.low:+.0f}, {found.high:+.0f}]" if found.n > 1 else "")
+    return "not run" if not found.n else f"{found.mean:+.0f}" + (f" [{found.low:+.0f}, {found.high:+.0f}]" if found.n > 1 else "")
+
+
+SETTINGS = {
+    "model": ("not established", lambda s: s.model),
+    "weights": ("not established", lambda s: f"LoRA of rank {s.tune.rank}"),
+    "peak rate, batch, passes": ("not established", lambda s: f"{s.tune.lr:g}, {s.tune.batch_size}, {s.passes:g}"),
+    "instructions to select from": ("52,000", lambda s: f"{s.n_candidates:,}"),
+    "budgets": (", ".join(f"{n:,}" for n in PAPER_BUDGETS), lambda s: ", ".join(f"{n:,}" for n in s.budgets)),
+    "answers of an instruction, perturbed prompts k, drop rate": ("not established", lambda s: f"1, {s.k}, {s.drop_rate:g}"),
+    "longest instruction with its answer": ("not established", lambda s: f"{s.most_letters} letters"),
+    "longest own answer": ("not established", lambda s: f"{s.max_tokens} tokens"),
+}
+
+
+def settings_table(runs: dict[str, list[Spec]], caption: str, name: str) -> str:
+    """The paper's settings, of which few are known, and those of sets of runs."""
+    firsts = [next(spec for spec in specs if isinstance(spec, InstructSpec)) for specs in runs.values()]
+    rows = [[what, paper, *map(value, firsts)] for what, (paper, value) in SETTINGS.items()]
+    cut = [[value for _, result in found(s for s in specs if type(s) is InstructionsSpec) for value in result["map"]["cut"]] for specs in runs.values()]
+    rows.append(["own answers that reached it and were cut", "not established", *(f"{np.mean(values):.0%}" if values else "not run" for values in cut)])
+    rows.append(["seeds", "not established", *(len({spec.seed for spec in specs}) for specs in runs.values())])
+    return table(caption, name, ["setting", "paper", *runs], rows)
 
 
 def data_table(runs: dict[str, list[Spec]], caption: str, name: str) -> str:
@@ -165,7 +190,7 @@ def costs_table(runs: dict[str, list[Spec]], caption: str, name: str) -> str:
     for title, specs in runs.items():
         for spec, result in found(s for s in specs if type(s) is InstructionsSpec):
             (cost,), n = result["costs"], spec.n_candidates
-            trained = [r["train_s"] for s, r in found(s for s in specs if isinstance(s, InstructSpec) and s.first == spec)]
+            trained = [r["train_s"] for s, r in found(s for s in specs if isinstance(s, InstructSpec) and s.first == spec) if not r["resumed"]]
             mean = f"{sum(trained) / len(trained):.0f}" if trained else "–"
             rows.append([title, spec.seed, f"{n:,}", f"{cost['n_passes']:,}", f"{cost['n_read']:,}", f"{result['score_s'] / n:.2f}", mean])
     return table(caption, name, ["runs", "seed", "candidates", "forward passes", "tokens read", "seconds a candidate", "seconds of the trainings of a strategy"], rows)
@@ -176,5 +201,7 @@ def summary(frame, name: str) -> str:
     if not len(frame) or METHOD not in strategies_of(frame):
         return f"No runs of {name} are recorded."
     over = rules.gain(frame, "random")
+    if not over.n:
+        return f"Of {name} no seed is recorded with both random selection and prompt uncertainty."
     won = ", ".join(f"{signed(rules.wins(frame, 'random', METHOD, n))} with {n:,}" for n in rules.budgets(frame))
     return f"In {name}, prompt uncertainty gains {over} hundredths of a nat a token over random selection, averaged over the budgets: {clear(over)}. Its wins minus losses of 100 answers: {won}."
