@@ -4,6 +4,8 @@ A table of runs is one of `records.frame`, with the runs of the map, of the firs
 gives the curves. A map has a row per task: seed, task, kind, group, and what was measured. NAME of a table: "profile laptop".
 """
 
+import textwrap
+
 import numpy as np
 import pandas
 import torch
@@ -29,6 +31,7 @@ PAPER_START, PAPER_SPREAD = 44.15, (0.5, 0.8)
 SELECTIONS = ("random", "uncertainty", "high_perplexity", "low_perplexity", "inverse_confidence")
 TRAINED = ("random", "uncertainty", "easy", "difficult")
 UNIT = "0.01 nats a token"
+LINE = 76
 
 
 # ---- maps ------------------------------------------------------------------------------------------------------------
@@ -73,7 +76,7 @@ def map_figure(found_maps: dict[str, pandas.DataFrame], origins: list[str]):
 
 def prompts_in_words(mapped: pandas.DataFrame, candidates: pandas.DataFrame, name: str) -> str:
     """What the prompts of a map, and those of the loop, hold, and how many answers were cut, in sentences."""
-    of_map, of_loop = (f"{what} have {holding(rows)}" if len(rows) else "" for what, rows in ((f"the {len(mapped)} tasks of the map", mapped), (f"the {len(candidates)} candidates of the loop, over all seeds, whose prompts are shorter,", candidates)))
+    of_map, of_loop = (f"of the {len(rows)} {what} {holding(rows)}" if len(rows) else "" for what, rows in (("tasks of the map", mapped), ("candidates of the loop (all seeds), whose prompts are shorter,", candidates)))
     cut = pandas.concat([mapped, candidates])["cut"].mean() if of_map or of_loop else 0.0
     return f"In {name}, {'; '.join(text for text in (of_map, of_loop) if text) or 'nothing is recorded'}. Of the model's own answers {cut:.0%} reached the longest length and were cut; of these no end of the answer is scored."
 
@@ -81,8 +84,8 @@ def prompts_in_words(mapped: pandas.DataFrame, candidates: pandas.DataFrame, nam
 def holding(rows: pandas.DataFrame) -> str:
     """What prompts hold: a definition that stands apart, worked examples, both as in the paper."""
     defined, examples = rows["defined"] > 0, rows["n_examples"].value_counts()
-    having = ", ".join(f"{examples.get(n, 0)} {word}" for n, word in ((2, "two worked examples"), (1, "one"), (0, "none")))
-    return f"{defined.sum()} a definition that stands apart, {having}; {(defined & (rows['n_examples'] == 2)).sum()} have both a definition and two examples"
+    having = ", ".join(f"{examples.get(n, 0)} {word}" for n, word in ((2, "have two worked examples"), (1, "one"), (0, "none")))
+    return f"{defined.sum()} have a definition that stands apart; {having}; {(defined & (rows['n_examples'] == 2)).sum()} have both a definition and two"
 
 
 def ranges_table(found_maps: dict[str, pandas.DataFrame], caption: str, name: str) -> str:
@@ -97,8 +100,8 @@ def ranges_table(found_maps: dict[str, pandas.DataFrame], caption: str, name: st
 
 
 def examples(specs: list[Spec], rows: pandas.DataFrame) -> str:
-    """One task of each group of the pretrained model's map, that of median uncertainty: its first instance where its pool is here, and the
-    model's answer."""
+    """One task of each group of a pretrained model's map, that of median uncertainty: its first instance where its pool is here, and the
+    model's answer; lines of at most LINE letters."""
     spec = next(spec for spec in specs if type(spec) is MapSpec)
     here = {task.name: task for pool in spec.pool if is_here(pool) for task in usable((pool,), spec.most_letters)}
     parts = []
@@ -107,10 +110,13 @@ def examples(specs: list[Spec], rows: pandas.DataFrame) -> str:
         if len(of_group):
             one = of_group.iloc[len(of_group) // 2]
             known = f"`{one['task']}`, {one['kind']}; uncertainty {one['uncertainty']:.3f}, probability {one['probability']:.3f}, ROUGE-L {one['rouge_l']:.2f}"
-            lines = [f"Model: {one['written']}"]
+            lines = [f"Model: {one['written'] or '(nothing)'}"]
             if task := here.get(one["task"]):
                 lines = [f"Definition: {task.definition or '(in the input)'}", f"Input: {task.instances[0][0]}", *lines, f"Right: {task.instances[0][1][0]}"]
-            shown = "".join(letter if letter.isprintable() or letter == "\n" else "·" for letter in "\n".join(lines).replace("```", ""))
+            else:
+                known += "; its text is not on the machine that made these pages"
+            printable = "".join(letter if letter.isprintable() or letter == "\n" else "·" for letter in "\n".join(lines).replace("```", ""))
+            shown = "\n".join(textwrap.fill(line, LINE) for line in printable.split("\n"))
             parts.append(f"**{group}** ({known})\n\n```text\n{shown}\n```")
     return "\n\n".join(parts)
 
@@ -277,7 +283,7 @@ def pools_table(runs: dict[str, list[Spec]], caption: str, name: str) -> str:
 
 
 def summary(frame: pandas.DataFrame, name: str) -> str:
-    """Whether prompt uncertainty gains over random selection, in a sentence."""
+    """What each selection gains over random selection, in sentences."""
     if not len(learning(frame)) or "uncertainty" not in set(frame["strategy"]):
         return f"No rounds of {name} are recorded."
     found, _ = gain(frame, "uncertainty", "test", "likelihood")
@@ -285,5 +291,13 @@ def summary(frame: pandas.DataFrame, name: str) -> str:
         return f"Of {name} no seed is recorded with both random selection and prompt uncertainty."
     level = -frame[frame["tasks"] == "test"].groupby("n_trained")["nll"].mean()
     levels = ", ".join(f"{value:.2f} {'before any tuning' if n == 0 else f'after {n:.0f} tasks'}" for n, value in level.items())
-    return f"In {name}, the log-likelihood of the right answers is, in nats a token and over all strategies, {levels}. In {name}, prompt uncertainty gains {hundredfold(found)} hundredths of a nat a token over random selection, averaged over the rounds: {clear(found)}."
+    return f"In {name}, the log-likelihood of the right answers is, in nats a token and over all strategies, {levels}. In {name}, prompt uncertainty gains {hundredfold(found)} hundredths of a nat a token over random selection, averaged over the rounds: {clear(found)}. {others_in_words(frame)}"
+
+
+def others_in_words(frame: pandas.DataFrame) -> str:
+    """Which other selections differ clearly from random selection, in a sentence."""
+    others = [name for name in dict.fromkeys((*SELECTIONS, *TRAINED)) if name not in ("random", "uncertainty") and name in set(frame["strategy"])]
+    found = {name: gain(frame, name, "test", "likelihood")[0] for name in others}
+    said = [f"{hundredfold(one)} by {named(name)}" for name, one in found.items() if clear(one) in ("clearly more", "clearly less")]
+    return f"Of {len(others)} other selections the interval leaves out zero for {len(said)}{': ' * bool(said)}{', '.join(said)}." if others else ""
 

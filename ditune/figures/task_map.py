@@ -50,13 +50,17 @@ def map_figure(maps: dict, frames: dict):
     return group_panels(panels, [made_by(frame, name) for name, frame in frames.items()])
 
 
+FEW = 50  # tasks of a map whose groups are not named in the picture
+
+
 def group_panels(panels: dict, origins: list[str]):
-    """The paper's map, and others with a column `group` below it, each group in the paper's colour and with its name at its middle."""
+    """The paper's map, and others with a column `group` below it, each group in the paper's colour, and with its name at its middle where
+    the name leaves most of it to be seen."""
     panels = {"Kung et al. 2023 (read off)": paper_map()} | panels
     figure, axes = plotting.plt.subplots(len(panels), 1, figsize=(plotting.WIDTH, 3.2 * len(panels) + 0.4), squeeze=False)
     for ax, (title, rows) in zip(axes[:, 0], panels.items()):
         scatter(ax, rows, "group", COLORS)
-        for group, of_group in rows[rows["group"] != ""].groupby("group"):
+        for group, of_group in rows[rows["group"] != ""].groupby("group") if len(rows) > FEW else ():
             box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": COLORS[group], "alpha": 0.9}
             ax.text(of_group["uncertainty"].median(), of_group["probability"].median(), group, ha="center", va="center", fontsize=9, bbox=box)
         ax.set_title(title)
