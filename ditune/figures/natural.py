@@ -31,7 +31,7 @@ PAPER_START, PAPER_SPREAD = 44.15, (0.5, 0.8)
 SELECTIONS = ("random", "uncertainty", "high_perplexity", "low_perplexity", "inverse_confidence")
 TRAINED = ("random", "uncertainty", "easy", "difficult")
 UNIT = "0.01 nats a token"
-LINE = 76
+LINE, FENCE = 76, "``````"
 
 
 # ---- maps ------------------------------------------------------------------------------------------------------------
@@ -115,9 +115,9 @@ def examples(specs: list[Spec], rows: pandas.DataFrame) -> str:
                 lines = [f"Definition: {task.definition or '(in the input)'}", f"Input: {task.instances[0][0]}", *lines, f"Right: {task.instances[0][1][0]}"]
             else:
                 known += "; its text is not on the machine that made these pages"
-            printable = "".join(letter if letter.isprintable() or letter == "\n" else "·" for letter in "\n".join(lines).replace("```", ""))
+            printable = "".join(letter if letter.isprintable() or letter == "\n" else "·" for letter in "\n".join(lines).replace(FENCE, ""))
             shown = "\n".join(textwrap.fill(line, LINE) for line in printable.split("\n"))
-            parts.append(f"**{group}** ({known})\n\n```text\n{shown}\n```")
+            parts.append(f"**{group}** ({known})\n\n{FENCE}text\n{shown}\n{FENCE}")
     return "\n\n".join(parts)
 
 
