@@ -79,6 +79,12 @@ def test_a5n_compares_ambiguous_tasks_with_all_others(uncertain, expected):
     assert verdict("A5n", rounds(uncertainty=uncertain, random=CURVE, easy=shifted(-0.1), difficult=shifted(-0.1))) == expected
 
 
+def test_what_speaks_against_a_claim_of_models_that_learn_nothing_is_said_and_does_not_count():
+    flat = rounds(random=(FIRST, FIRST), uncertainty=(FIRST - 0.1, FIRST - 0.1), easy=(FIRST, FIRST), difficult=(FIRST, FIRST))
+    assert verdict("A5n", flat) == UNDECIDED and "does not count: under random selection the rise from the first model to the last, +0.000" in judge("A5n", natural.learning(flat)).text()
+    assert "does not count" not in judge("A5n", natural.learning(rounds(uncertainty=shifted(-0.1), random=CURVE, easy=CURVE, difficult=CURVE))).text()
+
+
 @pytest.mark.parametrize(("second", "expected"), [(-1.98, REPRODUCED), (-1.8, NOT_REPRODUCED)])
 def test_a6n_looks_at_the_rise_above_the_first_model(second, expected):
     assert verdict("A6n", rounds(random=CURVE, difficult=(-1.9, second))) == expected

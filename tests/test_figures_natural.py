@@ -85,6 +85,23 @@ def test_gains_are_paired_by_seed_and_in_the_units_they_are_named_in():
     assert "gains +1.0 [+1.0, +1.0] hundredths" in natural.summary(rounds(**BASE, **OTHERS), "profile test") and "No rounds" in natural.summary(rounds(seeds=0), "x")
 
 
+def test_the_summary_says_for_which_selections_all_seeds_agree_and_how_often_that_is_chance():
+    frame = rounds(**BASE, **OTHERS)
+    frame.loc[(frame["strategy"] == "easy") & (frame["seed"] == 0), "nll"] += 1.0  # one seed on the other side of random selection
+    text = natural.summary(frame, "profile test")
+    assert "Of the 5 other selections, the likelihoods of all 3 seeds are on one side of random selection for 2: inverse confidence (+2.0" in text
+    assert "difficult tasks (+4.0 [+4.0, +4.0]; after the last round alone +4.0 [+4.0, +4.0]); by chance one in 4 would be." in text
+    assert "other selections" not in natural.summary(rounds(seeds=1, **BASE, **OTHERS), "x")
+
+
+def test_two_seeds_agree_on_the_candidates_that_both_have():
+    one = pd.DataFrame({"seed": 0, "task": list("abcd"), "uncertainty": [0.1, 0.2, 0.3, 0.4], "probability": [0.1, 0.2, 0.3, 0.4]})
+    other = pd.DataFrame({"seed": 1, "task": list("ecba"), "uncertainty": [0.9, 0.3, 0.2, 0.1], "probability": [0.9, 0.1, 0.2, 0.3]})
+    text = paraphrases.between_seeds(pd.concat([one, other]), "x")
+    assert "rank correlation of 1.00 to 1.00" in text and "one of -1.00 to -1.00" in text
+    assert paraphrases.between_seeds(one, "x") == paraphrases.between_seeds(pd.DataFrame(), "x") == ""
+
+
 def test_maps_hold_every_task_in_groups_of_the_papers_share_and_are_drawn_beside_the_papers(recorded):
     maps = natural.maps(recorded)
     assert list(maps) == ["profile test: pretrained model", "profile test: first tuned model, seed 0"]
@@ -128,7 +145,7 @@ def test_what_prompts_hold_is_counted():
     candidates = pd.DataFrame({"defined": [0], "n_examples": [1], "cut": [1.0]})
     text = natural.prompts_in_words(mapped, candidates, "profile x")
     assert "of the 4 tasks of the map 3 have a definition that stands apart; 2 have two worked examples, 1 one, 1 none; 1 have both a definition and two" in text
-    assert "of the 1 candidates of the loop" in text and "50% reached the longest" in text
+    assert "of the 1 candidates of the loop" in text and "38% in the map and 100% in the loop reached the longest" in text
     assert "candidates" not in natural.prompts_in_words(mapped, pd.DataFrame(), "x") and "nothing is recorded" in natural.prompts_in_words(pd.DataFrame(), pd.DataFrame(), "x")
 
 

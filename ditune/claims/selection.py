@@ -64,9 +64,14 @@ def last_round(frame) -> int:
     return int(frame["round"].max())
 
 
-def taught(frame) -> bool:
-    """Whether more tasks teach more."""
-    return above(rise(frame, "random", last_round(frame)), NEGLIGIBLE)
+def decided(frame, holds: bool, fails: bool, text: str) -> Finding:
+    """What a rule finds whose failure counts only where more tasks teach more; where they do not, the text says so."""
+    taught = rise(frame, "random", last_round(frame))
+    if fails and above(taught, NEGLIGIBLE):
+        return Finding("fails", text)
+    if fails:
+        text += f" What speaks against the statement does not count: under random selection the rise from the first model to the last, {precise(taught)}, is not clearly above {NEGLIGIBLE}."
+    return Finding("holds" if holds else "open", text)
 
 
 def lacking(frame, names) -> list[str]:
@@ -113,9 +118,7 @@ def a1(frame) -> Finding:
     rounds = range(1, last_round(frame) + 1)
     worse = [f"{name} after round {number}" for name in BASELINES for number in rounds if below(gain(frame, name, rounds=[number]), -GAIN)]
     text = sentence([f"gain of prompt uncertainty, averaged over {len(rounds)} rounds, {shown(gains, GAIN)}", *(f"worse than {one}" for one in worse)]) + "."
-    if taught(frame) and (worse or any(below(found, GAIN) for found in gains.values())):
-        return Finding("fails", text)
-    return Finding("holds" if not worse and all(above(found, 0) for found in gains.values()) else "open", text)
+    return decided(frame, not worse and all(above(found, 0) for found in gains.values()), bool(worse) or any(below(found, GAIN) for found in gains.values()), text)
 
 
 @claim(
@@ -139,9 +142,7 @@ def a3(frame) -> Finding:
     some = by_seed(frame, METHOD, fewer[-1:])
     gains = {name: difference(by_seed(frame, name, [last]), some) for name in BASELINES}
     text = f"Gain of {sizes[fewer[-1]]:,} tasks selected by prompt uncertainty over {sizes[last]:,} others, {shown(gains, 0)}."
-    if taught(frame) and any(below(found, 0) for found in gains.values()):
-        return Finding("fails", text)
-    return Finding("holds" if all(above(found, 0) for found in gains.values()) else "open", text)
+    return decided(frame, all(above(found, 0) for found in gains.values()), any(below(found, 0) for found in gains.values()), text)
 
 
 @claim(
@@ -193,9 +194,7 @@ def a5(frame) -> Finding:
         return Finding("open", f"There are no runs of {', '.join(missing)}.")
     gains = {name: gain(frame, name, rounds=(1, 2)) for name in others}
     text = f"Gain of ambiguous tasks, averaged over the first two rounds, {shown(gains, GAIN)}."
-    if taught(frame) and any(below(found, GAIN) for found in gains.values()):
-        return Finding("fails", text)
-    return Finding("holds" if all(above(found, 0) for found in gains.values()) else "open", text)
+    return decided(frame, all(above(found, 0) for found in gains.values()), any(below(found, GAIN) for found in gains.values()), text)
 
 
 @claim(
@@ -213,7 +212,7 @@ def a6(frame) -> Finding:
     if missing := lacking(frame, ("difficult", "random")):
         return Finding("open", f"There are no runs of {', '.join(missing)}.")
     difficult, random = rise(frame, "difficult", 2), rise(frame, "random", 2)
-    text = f"Rise after two selections: {precise(difficult)} with difficult tasks, {precise(random)} with random ones; gain of random ones over difficult ones: {precise(gain(frame, 'difficult', 'random', (2,)))}."
+    text = f"Rise after two selections: {precise(difficult)} with difficult tasks, {precise(random)} with random ones; gain of difficult ones over random ones after the second: {precise(gain(frame, 'random', 'difficult', (2,)))}."
     if above(difficult, NEGLIGIBLE):
         return Finding("fails", text)
     return Finding("holds" if below(difficult, NEGLIGIBLE) and above(random, NEGLIGIBLE) else "open", text)

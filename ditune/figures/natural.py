@@ -76,9 +76,10 @@ def map_figure(found_maps: dict[str, pandas.DataFrame], origins: list[str]):
 
 def prompts_in_words(mapped: pandas.DataFrame, candidates: pandas.DataFrame, name: str) -> str:
     """What the prompts of a map, and those of the loop, hold, and how many answers were cut, in sentences."""
-    of_map, of_loop = (f"of the {len(rows)} {what} {holding(rows)}" if len(rows) else "" for what, rows in (("tasks of the map", mapped), ("candidates of the loop (all seeds), whose prompts are shorter,", candidates)))
-    cut = pandas.concat([mapped, candidates])["cut"].mean() if of_map or of_loop else 0.0
-    return f"In {name}, {'; '.join(text for text in (of_map, of_loop) if text) or 'nothing is recorded'}. Of the model's own answers {cut:.0%} reached the longest length and were cut; of these no end of the answer is scored."
+    of_map, of_loop = (f"of the {len(rows)} {what} {holding(rows)}" if len(rows) else "" for what, rows in (("tasks of the map", mapped), ("candidates of the loop (of all seeds; many are of several), whose prompts are shorter,", candidates)))
+    cut = " and ".join(f"{rows['cut'].mean():.0%} in {what}" for what, rows in (("the map", mapped), ("the loop", candidates)) if len(rows))
+    cut = f" Of the model's own answers {cut} reached the longest length and were cut; of these no end of the answer is scored." if cut else ""
+    return f"In {name}, {'; '.join(text for text in (of_map, of_loop) if text) or 'nothing is recorded'}.{cut}"
 
 
 def holding(rows: pandas.DataFrame) -> str:
@@ -89,14 +90,15 @@ def holding(rows: pandas.DataFrame) -> str:
 
 
 def ranges_table(found_maps: dict[str, pandas.DataFrame], caption: str, name: str) -> str:
-    """Where the groups lie in the paper's map and in ours: smallest, median and largest value of both axes."""
+    """Where the groups lie in the paper's map and in ours: smallest, median and largest value of both axes; mean ROUGE-L of own answers."""
     rows = []
     for title, one in {"Kung et al. 2023 (read off)": paper_map(), **found_maps}.items():
         for group in ("", *GROUPS):
             of_group = one if group == "" else one[one["group"] == group]
             cells = ["{:.3f} / {:.3f} / {:.3f}".format(*of_group[axis].quantile([0, 0.5, 1])) if len(of_group) else "none" for axis in ("uncertainty", "probability")]
-            rows.append([title if group == "" else "", group or "all", len(of_group), *cells])
-    return table(caption, name, ["map", "group", "tasks", "uncertainty: least / median / most", "probability"], rows)
+            right = f"{of_group['rouge_l'].mean():.2f}" if "rouge_l" in one and len(of_group) else "–"
+            rows.append([title if group == "" else "", group or "all", len(of_group), *cells, right])
+    return table(caption, name, ["map", "group", "tasks", "uncertainty: least / median / most", "probability", "ROUGE-L"], rows)
 
 
 def examples(specs: list[Spec], rows: pandas.DataFrame) -> str:
@@ -201,9 +203,9 @@ def groups_figure(tables: dict):
 # ---- tables ----------------------------------------------------------------------------------------------------------
 
 
-def gain(frame: pandas.DataFrame, strategy: str, tasks: str, value: str) -> tuple[Interval, list[float]]:
-    """The gain over random selection, averaged over the rounds, and by seed: of the likelihood or of ROUGE-L."""
-    rows = learning(frame, tasks).query("round > 0")
+def gain(frame: pandas.DataFrame, strategy: str, tasks: str, value: str, first: int = 1) -> tuple[Interval, list[float]]:
+    """The gain over random selection, averaged over the rounds from `first` on, and by seed: of the likelihood or of ROUGE-L."""
+    rows = learning(frame, tasks).query("round >= @first")
     means = [rows[rows["strategy"] == name].groupby("seed")[value].mean() for name in ("random", strategy)]
     return difference(*means), (means[1] - means[0]).dropna().tolist()
 
@@ -286,18 +288,25 @@ def summary(frame: pandas.DataFrame, name: str) -> str:
     """What each selection gains over random selection, in sentences."""
     if not len(learning(frame)) or "uncertainty" not in set(frame["strategy"]):
         return f"No rounds of {name} are recorded."
-    found, _ = gain(frame, "uncertainty", "test", "likelihood")
+    found, rouge = (gain(frame, "uncertainty", "test", value)[0] for value in ("likelihood", "rouge_l"))
     if not found.n:
         return f"Of {name} no seed is recorded with both random selection and prompt uncertainty."
     level = -frame[frame["tasks"] == "test"].groupby("n_trained")["nll"].mean()
     levels = ", ".join(f"{value:.2f} {'before any tuning' if n == 0 else f'after {n:.0f} tasks'}" for n, value in level.items())
-    return f"In {name}, the log-likelihood of the right answers is, in nats a token and over all strategies, {levels}. In {name}, prompt uncertainty gains {hundredfold(found)} hundredths of a nat a token over random selection, averaged over the rounds: {clear(found)}. {others_in_words(frame)}"
+    return (
+        f"In {name}, the log-likelihood of the right answers to test tasks is {levels}, in nats a token, where there are several strategies on average. Over random selection prompt uncertainty gains {hundredfold(found)} hundredths of a nat "
+        f"a token, averaged over the rounds: {clear(found)}; in ROUGE-L, the paper's measure, here of few answers, {hundredfold(rouge)} points: {clear(rouge)}.{others_in_words(frame)}"
+    )
 
 
 def others_in_words(frame: pandas.DataFrame) -> str:
-    """Which other selections differ clearly from random selection, in a sentence."""
+    """For which other selections all seeds agree in sign, in a sentence; none for a single seed."""
     others = [name for name in dict.fromkeys((*SELECTIONS, *TRAINED)) if name not in ("random", "uncertainty") and name in set(frame["strategy"])]
-    found = {name: gain(frame, name, "test", "likelihood")[0] for name in others}
-    said = [f"{hundredfold(one)} by {named(name)}" for name, one in found.items() if clear(one) in ("clearly more", "clearly less")]
-    return f"Of {len(others)} other selections the interval leaves out zero for {len(said)}{': ' * bool(said)}{', '.join(said)}." if others else ""
-
+    found, last = {name: gain(frame, name, "test", "likelihood") for name in others}, int(frame["round"].max())
+    said = []
+    for name, (mean, each) in found.items():
+        if len(each) > 1 and abs(np.sign(each).sum()) == len(each):
+            which = f"{group_of(name)} tasks" if name in TRAINED else named(name)
+            said.append(f"{which} ({hundredfold(mean)}; after the last round alone {hundredfold(gain(frame, name, 'test', 'likelihood', last)[0])})")
+    n = max((len(each) for _, each in found.values()), default=0)
+    return f" Of the {len(others)} other selections, the likelihoods of all {n} seeds are on one side of random selection for {len(said)}{': ' * bool(said)}{', '.join(said)}; by chance one in {2 ** (n - 1)} would be." if n > 1 else ""

@@ -1,8 +1,11 @@
-"""How far prompt uncertainty by dropped words agrees with that by natural paraphrases of the definition (chapter 15).
+"""How far prompt uncertainty by dropped words agrees with that by natural paraphrases of the definition, and with itself between seeds
+(chapter 15).
 
 A map is a table of tasks, as in `figures.natural`; `paraphrased` and `definition` are the uncertainties by paraphrases and by words
 dropped from the definition alone, of the tasks that have paraphrases.
 """
+
+import itertools
 
 import numpy as np
 import pandas
@@ -69,5 +72,19 @@ def agreement_in_words(rows: pandas.DataFrame, name: str) -> str:
         return f"In {name}, too few tasks have paraphrases."
     return (
         f"In {name}, over {ranks['definition'].n} tasks, uncertainty by paraphrases has a rank correlation of {ranks['definition']} with that by words dropped from the definition, and of {ranks['whole prompt']} with that "
-        f"by words dropped from the whole prompt. With the prediction probability, uncertainty by dropped words has {ranks['definition, probability']} and uncertainty by paraphrases {ranks['paraphrased, probability']}."
+        f"by words dropped from the whole prompt. With the prediction probability, uncertainty by words dropped from the definition has {ranks['definition, probability']} and uncertainty by paraphrases {ranks['paraphrased, probability']}."
+    )
+
+
+def between_seeds(rows: pandas.DataFrame, name: str) -> str:
+    """How far the first models of two seeds rank the candidates that both have alike, in a sentence; rows: the maps of all seeds."""
+    maps = {seed: one.set_index("task") for seed, one in rows.groupby("seed")} if len(rows) else {}
+    both = [(a, b, shared) for a, b in itertools.combinations(maps.values(), 2) if len(shared := a.index.intersection(b.index)) > 2]
+    if not both:
+        return ""
+    least_most = [sorted(stats.spearmanr(a.loc[shared, axis], b.loc[shared, axis]).statistic for a, b, shared in both) for axis in ("uncertainty", "probability")]
+    uncertainty, probability = (f"{min(each):.2f} to {max(each):.2f}" for each in least_most)
+    return (
+        f"In {name}, the first models of two seeds rank the candidates that both have by prompt uncertainty with a rank correlation of {uncertainty}, and by prediction probability with one of {probability}: the farther "
+        "from 1, the more of what is selected is chance."
     )

@@ -204,4 +204,6 @@ def summary(frame, name: str) -> str:
     if not over.n:
         return f"Of {name} no seed is recorded with both random selection and prompt uncertainty."
     won = ", ".join(f"{signed(rules.wins(frame, 'random', METHOD, n))} with {n:,}" for n in rules.budgets(frame))
-    return f"In {name}, prompt uncertainty gains {over} hundredths of a nat a token over random selection, averaged over the budgets: {clear(over)}. Its wins minus losses of 100 answers: {won}."
+    others = [f"{named(other)} {precise(rules.gain(frame, 'random', other), digits=2)}" for other in strategies_of(frame) if other != METHOD]
+    others = f" The other selections, likewise: {', '.join(others)}." if others else ""
+    return f"In {name}, prompt uncertainty gains {precise(over, digits=2)} hundredths of a nat a token over random selection, averaged over the budgets: {clear(over)}. Its wins minus losses of 100 answers: {won}.{others}"
