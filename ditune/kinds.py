@@ -36,6 +36,8 @@ class Kind:
     """"module:function", called as function(specs, checkpoint, progress=...); it returns a result for each."""
     memory: str = ""
     """"module:function" of a spec: bytes that it needs as a member of a pack."""
+    data: str = ""
+    """"module:function", called as function(spec) before anything starts; SpecError where the data of a run are not here."""
 
 
 def run_steps(spec: RunSpec) -> int:
@@ -74,9 +76,9 @@ INSTRUCT = (*NATURAL, "self_instruct", "instruct_runs", "instruct_specs.Instruct
 """What determines a selection among instructions."""
 
 
-def of_natural(spec: type[Spec], runner: str, sources: tuple[str, ...]) -> Kind:
+def of_natural(spec: type[Spec], runner: str, sources: tuple[str, ...], data: str) -> Kind:
     """A kind of runs on natural language."""
-    return Kind(spec, f"ditune.{runner}", sources, steps=operator.attrgetter("n_steps"), cost=operator.attrgetter("cost"))
+    return Kind(spec, f"ditune.{runner}", sources, steps=operator.attrgetter("n_steps"), cost=operator.attrgetter("cost"), data=f"ditune.at_hand:{data}")
 
 
 KINDS = {
@@ -149,11 +151,11 @@ KINDS = {
         steps=run_steps,
         cost=run_cost,
     ),
-    "MapSpec": of_natural(MapSpec, "natural_runs:map_run", NATURAL),
-    "FirstSpec": of_natural(FirstSpec, "natural_runs:first_run", NATURAL),
-    "RoundsSpec": of_natural(RoundsSpec, "natural_runs:rounds_run", NATURAL),
-    "InstructionsSpec": of_natural(InstructionsSpec, "instruct_runs:instructions_run", INSTRUCT),
-    "InstructSpec": of_natural(InstructSpec, "instruct_runs:instruct_run", INSTRUCT),
+    "MapSpec": of_natural(MapSpec, "natural_runs:map_run", NATURAL, "check_tasks"),
+    "FirstSpec": of_natural(FirstSpec, "natural_runs:first_run", NATURAL, "check_tasks"),
+    "RoundsSpec": of_natural(RoundsSpec, "natural_runs:rounds_run", NATURAL, "check_tasks"),
+    "InstructionsSpec": of_natural(InstructionsSpec, "instruct_runs:instructions_run", INSTRUCT, "check_instructions"),
+    "InstructSpec": of_natural(InstructSpec, "instruct_runs:instruct_run", INSTRUCT, "check_instructions"),
 }
 """The classes of specs that have records, by name."""
 

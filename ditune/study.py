@@ -53,11 +53,13 @@ def compute(
 
     With `client`, the address of a Dask scheduler, its workers compute. After `minutes` the runs that are going on are
     left at their checkpoints. With `force`, a result that is not the recorded one is reported as drift.
-    Raises RunsFailed after everything else is done.
+    Raises RunsFailed after everything else is done, and SpecError before anything starts if data of a run are not here.
     """
     todo = [spec for spec in dict.fromkeys(specs) if force or not records.find_fresh(spec)]
     if not todo:
         return
+    if not client:  # a cluster's workers may have data that this machine lacks
+        check_data(todo)
     todo.sort(key=lambda spec: records.kind_of(spec).cost(spec), reverse=True)
     before = {spec: records.find_fresh(spec) for spec in todo} if force else {}
     backend = backends.choose(jobs, client)
@@ -77,6 +79,13 @@ def compute(
             todo, wait = left, True
     if failed:
         raise RunsFailed(failed)
+
+
+def check_data(specs: list[Spec]) -> None:
+    """SpecError, if the data of one of the runs are not here; runs that share a first round share its data."""
+    for spec in dict.fromkeys(getattr(spec, "first", spec) for spec in specs):
+        if check := records.kind_of(spec).data:
+            backends.named(check)(spec)
 
 
 def drift(old: dict, new: dict) -> str:

@@ -1,0 +1,73 @@
+"""Data of runs: a set that is missing, broken or too small is told in one line before any run starts."""
+
+import json
+
+import pytest
+from test_natural import TASKS, tree
+
+from ditune import backends, kinds, natural, notebooks, records, study
+from ditune.at_hand import check_instructions, check_tasks
+from ditune.instruct_specs import InstructionsSpec
+from ditune.natural_specs import FirstSpec, MapSpec
+from ditune.specs import SpecError
+
+LOOP = {"pool": ["made_tasks"], "test": ["made_tasks"], "n_test": 3, "n_test_instances": 1, "n_written": 1, "n_validation": 0, "n_initial": 3, "n_candidates": 5, "n_instances": 1}
+
+
+@pytest.fixture(autouse=True)
+def no_data(tmp_path, monkeypatch):
+    monkeypatch.delenv("DITUNE_DATA", raising=False)
+    monkeypatch.setenv("DITUNE_HOME", str(tmp_path / "home"))
+
+
+def test_a_missing_pool_ends_a_computation_before_anything_starts(monkeypatch):
+    monkeypatch.setattr(backends, "choose", lambda *a: pytest.fail("something was started"))
+    with pytest.raises(SpecError, match="^the pool 'p3' is not here: DITUNE_DATA is not set [^\n]*$"):
+        study.compute([MapSpec.of(pool=["p3"]), FirstSpec.of(**LOOP)])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_candidates": 500}, "the pools made_tasks have [0-9]+ tasks for 'candidates' with the share 0.35 of classification tasks; asked for: 500"),
+        ({"n_test": 100}, "tasks for 'test' .* asked for: 100"),
+        ({"n_validation": 60}, "tasks for 'validation' .* asked for: 60|leave"),
+        ({"left_out": ["made_iso_dates"]}, "unknown task in left_out 'made_iso_dates'; did you mean 'made_iso_date'"),
+        ({"most_letters": 1}, "pools made_tasks: no task has an instance of up to 1 letters"),
+    ],
+)
+def test_more_tasks_than_there_are_and_unknown_ones_are_refused(changes, message):
+    check_tasks(FirstSpec.of(**LOOP))
+    with pytest.raises(SpecError, match=message):
+        check_tasks(FirstSpec.of(**LOOP | changes))
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [("{", "JSONDecodeError"), ("[]", "AttributeError"), (json.dumps({"Positive Examples": [{"input": "a", "output": []}]}), "IndexError"), (json.dumps({"Instances": [{"output": ["a"]}]}), "KeyError")],
+)
+def test_a_task_that_cannot_be_read_is_named_by_its_file(tmp_path, content, error):
+    folder = tree(tmp_path / "clone")
+    check_tasks(MapSpec.of(pool=[str(folder)]))
+    (folder / "tasks" / f"{list(TASKS)[2]}.json").write_text(content)
+    with pytest.raises(SpecError, match=f"/tasks/{list(TASKS)[2]}.json cannot be read as a task: {error}"):
+        check_tasks(MapSpec.of(pool=[str(folder)]))
+
+
+def test_a_set_of_instructions_that_is_too_small_is_refused():
+    few = {"model": "tiny", "pool": "made_general", "test": ["made_reasoning"], "n_test": 3}
+    check_instructions(InstructionsSpec.of(**few, n_candidates=5))
+    with pytest.raises(SpecError, match="the set 'made_general' has [0-9]+ instructions of at most 4000 letters; needed: 40000"):
+        check_instructions(InstructionsSpec.of(**few, n_candidates=40_000))
+
+
+@pytest.mark.parametrize("profile", ["smoke", "laptop"])
+def test_the_data_of_the_small_profiles_are_always_here(profile):
+    specs = [spec for planned in notebooks.plan(["15", "16"], profile) for spec in planned.specs]
+    assert all(kinds.kind_of(spec).data for spec in specs)
+    study.check_data(specs)
+
+
+def test_all_named_pools_are_named_on_the_page_of_how_to_run_it():
+    page = (records.root() / "book" / "reproduce.md").read_text()
+    assert all(name in page or name.replace("_", "-") in page for name in natural.POOLS)
