@@ -1,7 +1,7 @@
 """The pool of symbolic tasks, and those of the test: token rows to train on and prompts to score, from `PoolSpec` and seed.
 
 What a task is says `select_specs.PoolSpec`. Rules, inputs and clean answers are those of `ditune.tasks`, so every answer
-that follows the rule equals what `ditune.markov` computes (tested). Test rules share no side with pool rules.
+that follows the rule equals what `ditune.markov` computes (tested). No x of a test rule is the x of a pool rule, and no y its y.
 
 Shapes: R tasks, N instances of a task, T tokens of a row, P of a prompt's head, L letters of a side, Z of an input.
 """
