@@ -152,7 +152,7 @@ class RoundsSpec(FirstSpec):
         super().check()
         if self.strategy not in SELECTIONS:
             raise unknown("RoundsSpec strategy", self.strategy, SELECTIONS)
-        self.require(self.n_select >= 1, "n_select", "1 or more")
+        self.require(1 <= self.n_select <= self.n_candidates, "n_select", f"1 to n_candidates, {self.n_candidates}")
         most = -(-self.n_candidates // self.n_select)
         self.require(1 <= self.n_rounds <= most, "n_rounds", f"1 to {most}: after that no task is left")
 

@@ -273,6 +273,7 @@ def test_a_tuning_on_instructions_starts_from_the_pretrained_model_at_every_budg
         ({"pool": ["made_task"]}, "unknown pool 'made_task'; did you mean 'made_tasks'"),
         ({"pool": ["bbh"]}, "RoundsSpec.pool = ('bbh',); allowed: no pool that is for evaluation only"),
         ({"n_rounds": 4}, "RoundsSpec.n_rounds = 4; allowed: 1 to 3"),
+        ({"n_select": 6}, "RoundsSpec.n_select = 6; allowed: 1 to n_candidates, 5"),
         ({"n_written": 3}, "RoundsSpec.n_written = 3; allowed: 1 to n_test_instances"),
         ({"share": 2.0}, "RoundsSpec.share = 2.0; allowed: 0 to 1"),
     ],
