@@ -27,6 +27,7 @@ class InstructionsSpec(ScoreSpec):
 
     def check(self):
         super().check()
+        self.require(self.pool not in ("human", self_instruct.SEED_TASKS), "pool", "a set to select from; this one is for tests only")
         instructions.check_name(self.pool)
         for name in self.test:
             self_instruct.check_name(name)

@@ -61,6 +61,12 @@ def test_a_set_of_instructions_that_is_too_small_is_refused():
         check_instructions(InstructionsSpec.of(**few, n_candidates=40_000))
 
 
+@pytest.mark.parametrize("pool", ["human", "self_instruct_seed"])
+def test_a_set_for_tests_only_is_not_selected_from(pool):
+    with pytest.raises(SpecError, match=f"InstructionsSpec.pool = '{pool}'; allowed: a set to select from; this one is for tests only"):
+        InstructionsSpec.of(pool=pool)
+
+
 @pytest.mark.parametrize("profile", ["smoke", "laptop"])
 def test_the_data_of_the_small_profiles_are_always_here(profile):
     specs = [spec for planned in notebooks.plan(["15", "16"], profile) for spec in planned.specs]
