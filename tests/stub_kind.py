@@ -36,7 +36,9 @@ def count(specs, name, checkpoint, progress):
     while step < specs[0].n_steps:
         time.sleep(specs[0].step_s)
         step += 1
-        checkpoint.write_text(str(step))
+        written = Path(os.environ["DITUNE_HOME"]) / f"step.{os.getpid()}"
+        written.write_text(str(step))
+        os.replace(written, checkpoint)  # a kill in the middle of writing leaves the step before, as in real checkpoints
         progress(step, specs[0].n_steps)
         if any(spec.fail == "raise" for spec in specs):
             raise ValueError("this spec fails")
