@@ -6,7 +6,11 @@ Specs do not look for their data, so that records of data that this machine lack
 import json
 from pathlib import Path
 
+from . import codegen
 from .instruct_specs import InstructionsSpec
+from .instruction_map_specs import InstructionMapSpec
+from .instructions import check_set
+from .language_specs import LanguageSpec
 from .natural import find, parsed, usable
 from .natural_specs import FirstSpec, MapSpec
 from .self_instruct import candidates_of, tests_of
@@ -51,11 +55,16 @@ def check_split(spec: FirstSpec) -> None:
     for name in spec.left_out:
         if name not in tested:
             raise unknown("task in left_out", name, tested)
-    found, pools = split_of(spec), {"test": spec.test}
-    for part, n in (("test", spec.n_test), ("validation", spec.n_validation), ("candidates", spec.n_candidates)):
+    found = split_of(spec)
+    for part, pools, n in (("test", spec.test, spec.n_test), ("validation", spec.pool, spec.n_validation), ("candidates", spec.pool, spec.n_candidates)):
         if len(found[part]) < n:
-            of_part = ", ".join(pools.get(part, spec.pool))
-            raise SpecError(f"the pools {of_part} have {len(found[part])} tasks for {part!r} with the share {spec.share:.2f} of classification tasks; asked for: {n}")
+            raise SpecError(f"the pools {', '.join(pools)} have {len(found[part])} tasks for {part!r} with the share {spec.share:.2f} of classification tasks; asked for: {n}")
+
+
+def check_sets(spec: LanguageSpec | InstructionMapSpec) -> None:
+    """SpecError, if a set of instructions or a benchmark is not here."""
+    for name in dict.fromkeys((*spec.sets, *(test.name for test in getattr(spec, "evals", ())))):
+        codegen.load(name) if name in codegen.BENCHMARKS else check_set(name)
 
 
 def check_instructions(spec: InstructionsSpec) -> None:

@@ -169,6 +169,7 @@ def check(names: list[str], reference: str, tests: str, call: Caller) -> dict:
 
 
 def main(task: str, *names: str) -> None:
+    """One end of the channel, in a sandbox: "serve" a program's functions to the other end, or judge them by tests that call them."""
     def text(name):
         with open(name, encoding="utf-8") as file:
             return file.read()

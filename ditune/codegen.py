@@ -155,11 +155,13 @@ def found(source: Benchmark) -> Path:
 
 
 def humaneval_problem(row: dict) -> Problem:
+    """A row of HumanEval."""
     tests = f"{row['test']}\ncheck({row['entry_point']})\n"
     return Problem(row["task_id"], row["prompt"], row["canonical_solution"], tests, row["entry_point"], FUNCTION_STOPS)
 
 
 def mbpp_problem(row: dict) -> Problem:
+    """A row of MBPP: the prompt is the text and the first test, as a docstring."""
     setup, code = (row[name].replace("\r\n", "\n") for name in ("test_setup_code", "code"))
     prompt = f'"""\n{row["text"]}\n{row["test_list"][0]}\n"""\n'
     tests = "\n".join([setup, *row["test_list"]]) + "\n"

@@ -136,6 +136,7 @@ KINDS = {
         sources=LANGUAGE,
         steps=operator.attrgetter("n_steps"),
         cost=operator.attrgetter("cost"),
+        data="ditune.at_hand:check_sets",
     ),
     "InstructionMapSpec": Kind(
         spec=InstructionMapSpec,
@@ -143,6 +144,7 @@ KINDS = {
         sources=("hashing", "pretrained", "instructions", "substitutes", "codegen", "calls", "sandbox", "jail", "embeddings", "instruction_map"),
         steps=operator.attrgetter("n_steps"),
         cost=operator.attrgetter("cost"),
+        data="ditune.at_hand:check_sets",
     ),
     "FromScratchSpec": Kind(
         spec=FromScratchSpec,

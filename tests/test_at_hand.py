@@ -8,6 +8,8 @@ from test_natural import TASKS, tree
 from ditune import backends, kinds, natural, notebooks, records, study
 from ditune.at_hand import check_instructions, check_tasks
 from ditune.instruct_specs import InstructionsSpec
+from ditune.instruction_map_specs import InstructionMapSpec
+from ditune.language_specs import LanguageSpec
 from ditune.natural_specs import FirstSpec, MapSpec
 from ditune.specs import SpecError
 
@@ -54,6 +56,12 @@ def test_a_task_that_cannot_be_read_is_named_by_its_file(tmp_path, content, erro
         check_tasks(MapSpec.of(pool=[str(folder)]))
 
 
+@pytest.mark.parametrize("spec", [LanguageSpec.of(sets=["oss_instruct"]), InstructionMapSpec.of(sets=["oss_instruct", "stdlib"])])
+def test_a_set_that_is_not_here_is_told_of_tunings_and_maps_too(spec):
+    with pytest.raises(SpecError, match="^the set 'oss_instruct' is not here"):
+        study.check_data([spec])
+
+
 def test_a_set_of_instructions_that_is_too_small_is_refused():
     few = {"model": "tiny", "pool": "made_general", "test": ["made_reasoning"], "n_test": 3}
     check_instructions(InstructionsSpec.of(**few, n_candidates=5))
@@ -69,7 +77,7 @@ def test_a_set_for_tests_only_is_not_selected_from(pool):
 
 @pytest.mark.parametrize("profile", ["smoke", "laptop"])
 def test_the_data_of_the_small_profiles_are_always_here(profile):
-    specs = [spec for planned in notebooks.plan(["15", "16"], profile) for spec in planned.specs]
+    specs = [spec for planned in notebooks.plan(["13", "14", "15", "16"], profile) for spec in planned.specs]
     assert all(kinds.kind_of(spec).data for spec in specs)
     study.check_data(specs)
 

@@ -152,7 +152,7 @@ def test_what_prompts_hold_is_counted():
 def test_tables_of_costs_settings_and_pools_have_a_row_for_each(recorded):
     costs = natural.costs_table(recorded, "Costs", "tab-costs")
     assert costs.count("pretrained model, all tasks") == costs.count("first model, seed 0") == 1
-    assert "| map: n, k, drop rate | 10, 10, 0.2 | 1, 1, 0.2 |" in natural.settings_table(recorded, "Settings", "tab-settings")
+    assert "| map: instances n, perturbed prompts k, drop rate | 10, 10, 0.2 | 1, 1, 0.2 |" in natural.settings_table(recorded, "Settings", "tab-settings")
     assert "| initial tasks, tasks of a selection, candidates | 68, 68, 620 | 2, 2, 5 |" in natural.settings_table(recorded, "Settings", "tab-settings")
     assert "| made_tasks | mapped, trained on, tested | MIT (made by this package) |" in natural.pools_table(recorded, "Pools", "tab-pools")
 

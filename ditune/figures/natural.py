@@ -254,11 +254,7 @@ SETTINGS = {
     "longest input with answer": ("1,024 and 128 tokens", lambda s: f"{s.most_letters} letters, {s.max_tokens} tokens written"),
     "longest prompt before the input": ("within the 1,024", lambda s: f"{s.most_head} tokens"),
 }
-OF_MAP = {
-    "map: n, k, drop rate": ("10, 10, 0.2", lambda s: f"{s.n}, {s.k}, {s.drop_rate:g}"),
-    "map: longest input with answer": ("1,024 and 128 tokens", lambda s: f"{s.most_letters} letters, {s.max_tokens} tokens written"),
-    "map: longest prompt before the input": ("within the 1,024", lambda s: f"{s.most_head} tokens"),
-}
+OF_MAP = {f"map: {what}": SETTINGS[what] for what in ("instances n, perturbed prompts k, drop rate", "longest input with answer", "longest prompt before the input")}
 """Of the pretrained model's map; the paper's is of the first tuned model."""
 
 
