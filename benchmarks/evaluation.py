@@ -4,11 +4,11 @@ import statistics
 
 import torch
 
-from ditune.evaluate import answered, eval_examples
-from ditune.model import to_transformers
-from ditune.optim import schedule
-from ditune.specs import RunSpec
-from ditune.train import Pack
+from ditune.rewriting.evaluate import answered, eval_examples
+from ditune.rewriting.model import to_transformers
+from ditune.rewriting.optim import schedule
+from ditune.rewriting.specs import RunSpec
+from ditune.rewriting.train import Pack
 
 from . import limit, sizes
 from .timing import bound, in_turn, matmul_rate, row, seconds

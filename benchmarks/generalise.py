@@ -9,12 +9,12 @@ import statistics
 
 import torch
 
-from ditune.evaluate import evaluate
-from ditune.model import from_transformers, unflatten
-from ditune.optim import schedule
-from ditune.specs import RunSpec
-from ditune.tasks import training_examples
-from ditune.train import Pack
+from ditune.rewriting.evaluate import evaluate
+from ditune.rewriting.model import from_transformers, unflatten
+from ditune.rewriting.optim import schedule
+from ditune.rewriting.specs import RunSpec
+from ditune.rewriting.tasks import training_examples
+from ditune.rewriting.train import Pack
 
 from . import limit, sizes
 from .peers import Rows, gpt2, train_with_trainer

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import torch
 
-from ditune import tasks
-from ditune.hashing import Stream, stream
-from ditune.rules import N_CHOICES, rule_table
-from ditune.specs import TaskSpec
-from ditune.tasks import row_length, training_examples
+from ditune.rewriting import tasks
+from ditune.rewriting.hashing import Stream, stream
+from ditune.rewriting.rules import N_CHOICES, rule_table
+from ditune.rewriting.specs import TaskSpec
+from ditune.rewriting.tasks import row_length, training_examples
 
 from . import limit
 from .timing import bound, in_turn, point, row, seconds, share

@@ -21,11 +21,12 @@ from pathlib import Path
 
 import torch
 
-from ditune import backends, bench
 from ditune.cli import FAILED, TIME_UP
-from ditune.specs import RunSpec
-from ditune.tasks import Alphabet, row_length
-from ditune.train import train_pack
+from ditune.report import bench
+from ditune.rewriting.specs import RunSpec
+from ditune.rewriting.tasks import Alphabet, row_length
+from ditune.rewriting.train import train_pack
+from ditune.store import backends
 
 from . import limit, sizes
 from .packs import largest_difference, pack_of

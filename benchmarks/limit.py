@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from ditune.specs import ModelSpec
+from ditune.rewriting.specs import ModelSpec
 
 from .timing import in_turn, seconds, share
 

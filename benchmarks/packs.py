@@ -8,9 +8,9 @@ from functools import partial
 
 import torch
 
-from ditune.specs import RunSpec
-from ditune.tasks import row_length
-from ditune.train import Pack
+from ditune.rewriting.specs import RunSpec
+from ditune.rewriting.tasks import row_length
+from ditune.rewriting.train import Pack
 
 from . import sizes
 from .timing import check, in_turn, point, row, seconds

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ditune.model import to_transformers, unflatten
-from ditune.specs import TrainSpec
-from ditune.train import Pack
+from ditune.rewriting.model import to_transformers, unflatten
+from ditune.rewriting.specs import TrainSpec
+from ditune.rewriting.train import Pack
 
 from .timing import now
 

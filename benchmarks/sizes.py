@@ -1,7 +1,7 @@
 """The runs that are measured: those of the profiles, and tiny ones for a quick look."""
 
 from ditune import notebooks
-from ditune.specs import EvalSpec, RunSpec
+from ditune.rewriting.specs import EvalSpec, RunSpec
 
 TINY_TASK = {"alphabet_size": 8, "x_len": 2, "y_len": 2, "z_len": 5, "n_rules": 50, "n_examples": 2000}
 

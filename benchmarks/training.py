@@ -9,9 +9,9 @@ import statistics
 
 import torch
 
-from ditune.specs import RunSpec
-from ditune.tasks import Alphabet, prompt_length, row_length
-from ditune.train import Pack
+from ditune.rewriting.specs import RunSpec
+from ditune.rewriting.tasks import Alphabet, prompt_length, row_length
+from ditune.rewriting.train import Pack
 
 from . import limit, sizes
 from .peers import NanoGPT, PlainLoop, Rows, gpt2, trainer_seconds, with_labels

@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from ditune.model import forward, initial, layout, unflatten
-from ditune.scorers import RewriterScorer
-from ditune.specs import ModelSpec, TaskSpec
-from ditune.tasks import Alphabet, generate, prompt_length, row_length
-from ditune.train import keep_freed_memory
-from ditune.uncertainty import PromptTask, Segment, UncertaintySpec, perturbed
-from ditune.uncertainty import measure as scores
+from ditune.active.scorers import RewriterScorer
+from ditune.active.uncertainty import PromptTask, Segment, UncertaintySpec, perturbed
+from ditune.active.uncertainty import measure as scores
+from ditune.rewriting.model import forward, initial, layout, unflatten
+from ditune.rewriting.specs import ModelSpec, TaskSpec
+from ditune.rewriting.tasks import Alphabet, generate, prompt_length, row_length
+from ditune.rewriting.train import keep_freed_memory
 
 from . import limit
 from .timing import bound, matmul_rate, now, row

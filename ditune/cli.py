@@ -107,7 +107,8 @@ def compute(context, notebook, profile, parameter, jobs, force, limit_minutes, p
 
     In place of a notebook it takes the key of a record, to compute that run again.
     """
-    from . import notebooks, records, study
+    from . import notebooks, study
+    from .store import records
 
     if re.fullmatch("[0-9a-f]{16}", notebook):
         if parameter or context.get_parameter_source("profile") is not click.core.ParameterSource.DEFAULT:
@@ -132,7 +133,7 @@ def compute(context, notebook, profile, parameter, jobs, force, limit_minutes, p
 @app.command()
 def book() -> int:
     """Build the book from the executed notebooks; a warning is an error."""
-    from . import records
+    from .store import records
 
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
     command = [str(jupyter_book), "build", "book", "--all", "-W", "-n", "--keep-going"]
@@ -164,7 +165,7 @@ def bench(name, quick) -> int:
     Without a NAME all benchmarks run, in about 13 minutes: generator, training, evaluation, uncertainty, packs,
     generalise, gpu.
     """
-    from . import bench
+    from .report import bench
 
     names = bench.choose(list(name))
     from tqdm import tqdm
@@ -188,7 +189,7 @@ def bench(name, quick) -> int:
 
 def state_row(planned, profile: str) -> dict:
     """The states of the runs of a notebook, counted."""
-    from . import records
+    from .store import records
 
     found = [records.find(spec) for spec in planned.specs]
     states = ["missing" if record is None else record.state for record in found]

@@ -19,8 +19,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import provenance, records
 from .specs import Spec, SpecError, unknown
+from .store import guard, records
 
 KERNEL = "python3"  # the kernel of the interpreter that papermill runs in
 ENVIRONMENT = {"SOURCE_DATE_EPOCH": "0", "PYTHONHASHSEED": "0", "TQDM_DISABLE": "1"}
@@ -187,9 +187,9 @@ def _read(stem: str) -> dict:
 def fingerprint(planned: Plan) -> str:
     """A hash of all that the executed copy depends on: cells, parameters, this package, libraries, records."""
     cells = [[cell["cell_type"], "".join(cell["source"]), cell["metadata"]] for cell in _read(planned.stem)["cells"]]
-    package = {path.name: _digest(path) for path in sorted(provenance.PACKAGE.rglob("*.py"))}
+    package = {path.relative_to(guard.PACKAGE).as_posix(): _digest(path) for path in sorted(guard.PACKAGE.rglob("*.py"))}
     found = [[path.parent.name, path.name, _digest(path)] for path in sources(planned) if path.exists()]
-    return provenance.short_hash(json.dumps([cells, planned.parameters, package, installed(), found]))
+    return guard.short_hash(json.dumps([cells, planned.parameters, package, installed(), found]))
 
 
 def sources(planned: Plan) -> list[Path]:

@@ -14,8 +14,10 @@ from concurrent.futures.process import BrokenProcessPool
 
 from tqdm import tqdm
 
-from . import backends, notebooks, records
+from . import notebooks
 from .specs import Spec
+from .store import backends, records
+from .store.kinds import kind_of
 
 PROFILES = ("paper", "workstation", "laptop", "smoke")
 """From the largest to the smallest."""
@@ -60,7 +62,7 @@ def compute(
         return
     if not client:  # a cluster's workers may have data that this machine lacks
         check_data(todo)
-    todo.sort(key=lambda spec: records.kind_of(spec).cost(spec), reverse=True)
+    todo.sort(key=lambda spec: (bool(kind_of(spec).needs(spec)), -kind_of(spec).seconds(spec)))
     before = {spec: records.find_fresh(spec) for spec in todo} if force else {}
     backend = backends.choose(jobs, client)
     deadline, wait, failed = time.monotonic() + 60 * minutes, False, {}
@@ -83,9 +85,10 @@ def compute(
 
 def check_data(specs: list[Spec]) -> None:
     """SpecError, if the data of one of the runs are not here; runs that share a first round share its data."""
-    for spec in dict.fromkeys(getattr(spec, "first", spec) for spec in specs):
-        if check := records.kind_of(spec).data:
-            backends.named(check)(spec)
+    needed = [kind_of(spec).needs(spec) or (spec,) for spec in specs]
+    for spec in dict.fromkeys(sum(needed, ())):
+        if check := kind_of(spec).check:
+            check(spec)
 
 
 def drift(old: dict, new: dict) -> str:
@@ -102,7 +105,7 @@ class Bar:
     """Progress over all runs in steps, with the rate and the time that remains."""
 
     def __init__(self, todo: list[Spec], desc: str):
-        self.total = {spec: records.kind_of(spec).steps(spec) for spec in todo}
+        self.total = {spec: kind_of(spec).steps(spec) for spec in todo}
         self.at, self.finished = dict.fromkeys(todo, 0), 0
         watched = sys.stderr.isatty() or "ipykernel" in sys.modules
         self.tqdm = tqdm(total=sum(self.total.values()), desc=desc, unit="step", mininterval=0.5 if watched else 30)

@@ -6,11 +6,11 @@ import zlib
 
 import torch
 
-from ditune.model import forward, initial, layout, unflatten
-from ditune.scorers import Prompts, RewriterScorer, Rows
-from ditune.specs import ModelSpec
-from ditune.tasks import Alphabet
-from ditune.uncertainty import PromptTask, Segment, UncertaintySpec
+from ditune.active.scorers import Prompts, RewriterScorer, Rows
+from ditune.active.uncertainty import PromptTask, Segment, UncertaintySpec
+from ditune.rewriting.model import forward, initial, layout, unflatten
+from ditune.rewriting.specs import ModelSpec
+from ditune.rewriting.tasks import Alphabet
 
 SIGNS = Alphabet(6)
 POSITIONS = 40

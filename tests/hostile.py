@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from ditune.jail import OVERTIME
+from ditune.sandbox.jail import OVERTIME
 
 
 def programs(text: str) -> dict[str, str]:

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ditune.kinds import KINDS, Kind
 from ditune.specs import Spec
+from ditune.store.kinds import Kind, register
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,4 @@ def steps(spec: StubSpec) -> int:
     return spec.n_steps
 
 
-def member_bytes(spec: StubSpec) -> int:
-    return 1000
-
-
-KINDS["StubSpec"] = Kind(
-    StubSpec, "stub_kind:train", ("specs.TaskSpec",), steps, steps, "stub_kind:steps", "stub_kind:train_pack", "stub_kind:member_bytes"
-)
+register(Kind(StubSpec, train, steps, steps, pack=train_pack, shape=steps, most=lambda spec: 2))

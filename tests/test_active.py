@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ditune.active import (
+from ditune.active.loop import (
     Training,
     exact_match,
     initial_tasks,
@@ -16,14 +16,14 @@ from ditune.active import (
     select_run,
     uncertainty_spec,
 )
-from ditune.evaluate import greedy
-from ditune.model import forward
-from ditune.pool import pool_tasks
-from ditune.select_specs import STRATEGIES, SelectSpec
-from ditune.selection import Candidates, select
+from ditune.active.pool import pool_tasks
+from ditune.active.selection import Candidates, select
+from ditune.active.specs import STRATEGIES, SelectSpec
+from ditune.active.uncertainty import PromptTask, measure
+from ditune.rewriting.evaluate import greedy
+from ditune.rewriting.model import forward
+from ditune.rewriting.tasks import Alphabet
 from ditune.specs import SpecError
-from ditune.tasks import Alphabet
-from ditune.uncertainty import PromptTask, measure
 
 POOL = {"n_tasks": 30, "n_instances": 4, "n_test": 8, "n_test_instances": 3, "alphabet_size": 8, "side_len": 3, "z_len": 4}
 SMALL = {

@@ -5,13 +5,12 @@ import json
 import pytest
 from test_natural import TASKS, tree
 
-from ditune import backends, kinds, natural, notebooks, records, study
-from ditune.at_hand import check_instructions, check_tasks
-from ditune.instruct_specs import InstructionsSpec
-from ditune.instruction_map_specs import InstructionMapSpec
-from ditune.language_specs import LanguageSpec
-from ditune.natural_specs import FirstSpec, MapSpec
+from ditune import notebooks, study
+from ditune.language import natural
+from ditune.language.at_hand import check_instructions, check_tasks
+from ditune.language.specs import FirstSpec, InstructionMapSpec, InstructionsSpec, LanguageSpec, MapSpec
 from ditune.specs import SpecError
+from ditune.store import backends, kinds, records
 
 LOOP = {"pool": ["made_tasks"], "test": ["made_tasks"], "n_test": 3, "n_test_instances": 1, "n_written": 1, "n_validation": 0, "n_initial": 3, "n_candidates": 5, "n_instances": 1}
 

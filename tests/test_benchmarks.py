@@ -15,11 +15,15 @@ sys.path.insert(0, str(ROOT))
 benchmarks = pytest.importorskip("benchmarks")
 
 from benchmarks import evaluation, generalise, generator, gpu, limit, packs, peers, sizes, timing, training  # noqa: E402
-from ditune import backends, bench, cli, costs, experiments, notebooks, records  # noqa: E402
-from ditune.model import from_transformers  # noqa: E402
-from ditune.specs import RunSpec, SpecError, TaskSpec  # noqa: E402
-from ditune.tasks import Alphabet, row_length, training_examples  # noqa: E402
-from ditune.train import Pack  # noqa: E402
+from ditune import cli, experiments, notebooks  # noqa: E402
+from ditune.figures import costs  # noqa: E402
+from ditune.report import bench  # noqa: E402
+from ditune.rewriting.model import from_transformers  # noqa: E402
+from ditune.rewriting.specs import RunSpec, TaskSpec  # noqa: E402
+from ditune.rewriting.tasks import Alphabet, row_length, training_examples  # noqa: E402
+from ditune.rewriting.train import Pack  # noqa: E402
+from ditune.specs import SpecError  # noqa: E402
+from ditune.store import backends, records  # noqa: E402
 
 FIELDS = {"what", "unit", "ours", "ours_spread", "peer", "peer_name", "peer_spread", "ratio", "target", "repetitions", "ours_all", "peer_all", "note"}
 

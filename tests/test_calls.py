@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ditune.calls import Held, pack, unpack
-from ditune.codegen import MODULE_STOPS, Problem, check
-from ditune.sandbox import Limits, missing_protections
+from ditune.language.codegen import MODULE_STOPS, Problem, check
+from ditune.sandbox.calls import Held, pack, unpack
+from ditune.sandbox.programs import Limits, missing_protections
 
 ATOMS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(), st.binary(), st.just(1 - 2j), st.just(int))
 SETS = st.sets(ATOMS, max_size=3) | st.frozensets(ATOMS, max_size=3)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from ditune import claims
 from ditune.claims import LEDGER, NOT_REPRODUCED, REPRODUCED, RULES, UNDECIDED, judge, ledger
 from ditune.claims.number_of_rules import FEW_EXAMPLES, PAPER_CURVE, PLACE
-from ditune.intervals import crossing, differences, interval, threshold
-from ditune.records import columns
-from ditune.specs import RunSpec
+from ditune.figures.intervals import crossing, differences, interval, threshold
+from ditune.rewriting.specs import RunSpec
+from ditune.store.records import columns
 
 PAPER_SIZE = {name: value for name, value in columns(RunSpec()).items() if name not in ("n_rules", "seed")}
 LAPTOP_SIZE = PAPER_SIZE | {"n_examples": 128_000, "x_len": 3, "y_len": 3, "z_len": 10, "n_layer": 3, "n_embd": 64, "optimizer": "muon"}

@@ -10,10 +10,11 @@ matplotlib.use("svg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 
-from ditune import notebooks, plotting, records  # noqa: E402
+from ditune import notebooks
 from ditune.claims import NOT_REPRODUCED, REPRODUCED, UNDECIDED, judge  # noqa: E402
-from ditune.encrypted_specs import EncryptedSpec  # noqa: E402
-from ditune.figures import encrypted, long_tail  # noqa: E402
+from ditune.figures import encrypted, long_tail, plotting  # noqa: E402
+from ditune.language.specs import EncryptedSpec  # noqa: E402
+from ditune.store import records  # noqa: E402
 
 NOISE = (0.0, -0.01, 0.01, 0.02)
 FEW, MANY = (0.02, 0.95, 0.97), (0.9, 0.97, 0.95)

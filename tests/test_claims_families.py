@@ -5,8 +5,8 @@ import pytest
 
 from ditune.claims import NOT_REPRODUCED, REPRODUCED, UNDECIDED, families, judge
 from ditune.claims.families import cells, compared, with_lower_k
-from ditune.records import columns
-from ditune.specs import RunSpec
+from ditune.rewriting.specs import RunSpec
+from ditune.store.records import columns
 
 SIZE = {name: value for name, value in columns(RunSpec()).items() if name not in ("n_rules", "seed", "families", "k")}
 ALL = ("repeated", "periodic", "mirrored")

@@ -12,16 +12,22 @@ from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from scipy.stats import binomtest  # noqa: E402
 
-from ditune import instruction_map, plotting, records  # noqa: E402
 from ditune.claims import NOT_REPRODUCED, REPRODUCED, UNDECIDED, judge  # noqa: E402
 from ditune.claims.language import arms, at_total, crossed, gain, named, problems  # noqa: E402
-from ditune.figures import code_generation  # noqa: E402
+from ditune.figures import (
+    code_generation,  # noqa: E402
+    plotting,
+)
 from ditune.figures import instruction_map as chapter  # noqa: E402
-from ditune.instruction_map_specs import InstructionMapSpec  # noqa: E402
-from ditune.language_specs import LanguageSpec  # noqa: E402
-from ditune.pretrained import tune_spec  # noqa: E402
-from ditune.records import columns  # noqa: E402
+from ditune.language import instruction_map
+from ditune.language.pretrained import tune_spec  # noqa: E402
+from ditune.language.specs import (
+    InstructionMapSpec,  # noqa: E402
+    LanguageSpec,  # noqa: E402
+)
 from ditune.specs import SpecError  # noqa: E402
+from ditune.store import records  # noqa: E402
+from ditune.store.records import columns  # noqa: E402
 
 SETS = ("stdlib", "made_general", "made_reasoning")
 CODE, TENTH, QUARTER, THREE = (1.0,), (0.9, 0.1), (0.75, 0.25), (0.9, 0.05, 0.05)

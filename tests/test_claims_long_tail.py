@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from ditune.claims import NOT_REPRODUCED, REPRODUCED, UNDECIDED, judge
-from ditune.records import columns
-from ditune.specs import RunSpec
+from ditune.rewriting.specs import RunSpec
+from ditune.store.records import columns
 
 SIZE = {name: value for name, value in columns(RunSpec()).items() if name not in ("n_rules", "seed", "tail_alpha", "n_examples")}
 NOISE = (0.0, -0.01, 0.01, 0.02)

@@ -10,7 +10,8 @@ import pytest
 from stub_kind import StubSpec
 from test_notebooks import PARAMETERS, notebook
 
-from ditune import backends, cli, experiments, notebooks, provenance, records
+from ditune import cli, experiments, notebooks
+from ditune.store import backends, guard, records
 
 OWN_SPECS = experiments.SPECS
 
@@ -45,7 +46,7 @@ def ditune(monkeypatch, capfd):
 def in_a_new_python(*words):
     program = "from ditune.cli import main; main()"
     started = time.monotonic()
-    environment = os.environ | {"PYTHONPATH": str(provenance.PACKAGE.parent)}
+    environment = os.environ | {"PYTHONPATH": str(guard.PACKAGE.parent)}
     done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, env=environment)
     return done, time.monotonic() - started
 
@@ -96,7 +97,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(ditune, words, message):
     ],
 )
 def test_a_mistake_in_a_parameter_of_a_real_notebook_is_found_before_anything_starts(ditune, monkeypatch, number, name, value, message):
-    monkeypatch.setenv("DITUNE_ROOT", str(provenance.PACKAGE.parent))
+    monkeypatch.setenv("DITUNE_ROOT", str(guard.PACKAGE.parent))
     monkeypatch.setattr(experiments, "SPECS", OWN_SPECS)
     code, out, error = ditune("run", number, "--dry-run", "-p", name, value)
     assert code == 2 and out == "" and message in error and error.count("\n") == 1
@@ -113,7 +114,7 @@ def test_help_is_fast_and_imports_nothing_heavy():
     done, seconds = in_a_new_python("--help")
     assert done.returncode == 0 and "compute" in done.stdout and seconds < 1.5
     program = "import sys; from ditune import cli, notebooks, records, study; print([m for m in ('torch', 'pandas', 'papermill', 'nbformat') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=provenance.PACKAGE.parent)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=guard.PACKAGE.parent)
     assert done.stdout == "[]\n"
 
 

@@ -13,8 +13,7 @@ from hostile import CHEATS, FORGERIES, GREEDY
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ditune import sandbox
-from ditune.codegen import (
+from ditune.language.codegen import (
     BENCHMARKS,
     FUNCTION_STOPS,
     MODULE_STOPS,
@@ -25,7 +24,8 @@ from ditune.codegen import (
     load,
     pass_at_k,
 )
-from ditune.sandbox import Limits, SandboxError, missing_protections, run
+from ditune.sandbox import programs
+from ditune.sandbox.programs import Limits, SandboxError, missing_protections, run
 from ditune.specs import SpecError
 
 MISSING = missing_protections()
@@ -188,7 +188,7 @@ def test_right_programs_pass_and_wrong_ones_say_why():
 
 
 def test_nothing_is_judged_without_protection(monkeypatch):
-    monkeypatch.setattr(sandbox, "missing_protections", lambda: ("network: not certain",))
+    monkeypatch.setattr(programs, "missing_protections", lambda: ("network: not certain",))
     with pytest.raises(SandboxError, match="not run here, for it would be unprotected: network"):
         check(DOUBLE, DOUBLE.answer)
 

@@ -5,15 +5,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ditune import encrypted, evaluate, experiments, markov, notebooks, pretrained
-from ditune.encrypted import EncryptedPack, answered, cipher, evaluated, examples_of, exported
-from ditune.encrypted_specs import EncryptedSpec, FromScratchSpec
+from ditune import experiments, notebooks
+from ditune.active.scorers import Prompts, Rows
 from ditune.experiments.encrypted import of_pretraining
-from ditune.language import LanguageScorer
-from ditune.scorers import Prompts, Rows
-from ditune.specs import EvalSpec, RunSpec, SpecError, TaskSpec
-from ditune.tasks import Alphabet, training_examples, unseen_examples
-from ditune.train import Pack
+from ditune.language import encrypted, pretrained
+from ditune.language.encrypted import EncryptedPack, answered, cipher, evaluated, examples_of, exported
+from ditune.language.specs import EncryptedSpec, FromScratchSpec
+from ditune.language.tuning import LanguageScorer
+from ditune.rewriting import evaluate, markov
+from ditune.rewriting.specs import EvalSpec, RunSpec, TaskSpec
+from ditune.rewriting.tasks import Alphabet, training_examples, unseen_examples
+from ditune.rewriting.train import Pack
+from ditune.specs import SpecError
 
 TASK = TaskSpec(n_rules=20, n_examples=200, alphabet_size=8, x_len=2, y_len=2, z_len=5, no_op_share=0.4)
 EVALS = (EvalSpec(n_examples=40), EvalSpec(name="seen", rules="seen", n_examples=40))
@@ -139,7 +142,7 @@ def test_a_tuning_pretrains_its_rewriter_once_and_can_be_continued(home, monkeyp
     assert steps[-1] == (SPEC.n_steps, SPEC.n_steps) and steps == sorted(steps)
     assert {"base", "unseen", "seen"} == whole["metrics"].keys() and {"True", "False"} == whole["metrics"]["unseen"]["slices"]["no_op"].keys()
     monkeypatch.setattr(encrypted, "Pack", None)  # the weights are kept: none is trained
-    monkeypatch.setattr("ditune.language.SAVE_EVERY", 1)
+    monkeypatch.setattr("ditune.language.tuning.SAVE_EVERY", 1)
     with pytest.raises(Killed):
         encrypted.tuned_run(SPEC, home / "b.safetensors", killed_at(SPEC.n_pretraining + 2))
     assert (home / "b.safetensors").exists()

@@ -3,11 +3,13 @@
 import matplotlib.pyplot as plt
 import pytest
 
-from ditune import notebooks, plotting, records
+from ditune import notebooks
 from ditune.figures import algorithms as chapter
 from ditune.figures import algorithms_words as words
-from ditune.intervals import interval
-from ditune.running_specs import AlgorithmSpec
+from ditune.figures import plotting
+from ditune.figures.intervals import interval
+from ditune.rewriting.specs import AlgorithmSpec
+from ditune.store import records
 
 SPECS = notebooks.plan(["08_running_algorithms"], "smoke")[0].specs
 RIGHT = {"oracle": 0.9, "in_order": 0.6, "prompted": 0.7}

@@ -15,9 +15,12 @@ import test_claims_long_tail  # noqa: E402
 from scipy import stats  # noqa: E402
 from test_plotting import svg, texts  # noqa: E402
 
-from ditune import plotting  # noqa: E402
-from ditune.figures import families, long_tail  # noqa: E402
-from ditune.intervals import interval  # noqa: E402
+from ditune.figures import (  # noqa: E402
+    families,
+    long_tail,
+    plotting,  # noqa: E402
+)
+from ditune.figures.intervals import interval  # noqa: E402
 
 ALL = test_claims_families.ALL
 CELLS = {

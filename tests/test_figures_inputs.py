@@ -10,9 +10,15 @@ import matplotlib.pyplot as plt  # noqa: E402
 from test_claims import LAPTOP_SIZE, table  # noqa: E402
 from test_claims_inputs import CURVE, LATE, ONCE, lifted, runs_by_kind, runs_by_share  # noqa: E402
 
-from ditune import plotting, records, specs  # noqa: E402
+from ditune import specs
 from ditune.claims.occurrences import PAPER_TABLE  # noqa: E402
-from ditune.figures import no_ops, occurrences, shared  # noqa: E402
+from ditune.figures import (
+    no_ops,
+    occurrences,
+    plotting,
+    shared,  # noqa: E402
+)
+from ditune.store import records  # noqa: E402
 
 MADE = {"device": "a CPU", "commit": "1a2b3c4d5"}
 SINGLE, MIX = (1,), (1, 2, 3)

@@ -9,14 +9,18 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402
 from test_claims_natural import BASE, rounds, shifted, tuned  # noqa: E402
 
-from ditune import natural_runs, plotting, records  # noqa: E402
 from ditune.claims import UNDECIDED, judge  # noqa: E402
-from ditune.figures import natural, paraphrases, self_instruct  # noqa: E402
+from ditune.figures import natural, paraphrases, plotting, self_instruct  # noqa: E402
 from ditune.figures.selection import clear  # noqa: E402
-from ditune.instruct_specs import InstructSpec  # noqa: E402
-from ditune.natural_runs import first_run, map_run, rounds_run  # noqa: E402
-from ditune.natural_specs import MapSpec, RoundsSpec  # noqa: E402
-from ditune.pretrained import tune_spec  # noqa: E402
+from ditune.language import natural_runs
+from ditune.language.natural_runs import first_run, map_run, rounds_run  # noqa: E402
+from ditune.language.pretrained import tune_spec  # noqa: E402
+from ditune.language.specs import (  # noqa: E402
+    InstructSpec,  # noqa: E402
+    MapSpec,
+    RoundsSpec,
+)
+from ditune.store import records  # noqa: E402
 
 OTHERS = {name: shifted(0.01 * i) for i, name in enumerate(("uncertainty", "inverse_confidence", "easy", "difficult"), 1)}
 SMALL = {"model": "tiny", "most_letters": 40, "k": 1, "max_tokens": 1, "n": 1, "most_head": 40, "pool": ["made_tasks"]}

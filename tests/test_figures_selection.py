@@ -10,11 +10,11 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402
 from test_claims_selection import BASE, runs, shifted  # noqa: E402
 
-from ditune import plotting, records, select_tables  # noqa: E402
-from ditune.active import select_run  # noqa: E402
+from ditune.active.loop import select_run  # noqa: E402
+from ditune.active.specs import STRATEGIES, SelectSpec  # noqa: E402
 from ditune.claims import judge  # noqa: E402
-from ditune.figures import selection, task_map  # noqa: E402
-from ditune.select_specs import STRATEGIES, SelectSpec  # noqa: E402
+from ditune.figures import plotting, select_tables, selection, task_map  # noqa: E402
+from ditune.store import records  # noqa: E402
 
 SMALL = {
     "pool": {"n_tasks": 30, "n_instances": 4, "n_test": 8, "n_test_instances": 3}, "model": {"n_layer": 1, "n_head": 2, "n_embd": 16},

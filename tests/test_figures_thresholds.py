@@ -8,13 +8,20 @@ matplotlib.use("svg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 
-from ditune import experiments, plotting  # noqa: E402
-from ditune.figures import probes, shared, thresholds  # noqa: E402
+from ditune import experiments
+from ditune.figures import (
+    plotting,  # noqa: E402
+    probes,
+    shared,  # noqa: E402
+    thresholds,
+)
 from ditune.figures.thresholds import UNCHANGED, conditions  # noqa: E402
-from ditune.probe import COMBINATIONS  # noqa: E402
-from ditune.records import columns  # noqa: E402
-from ditune.running_specs import ProbeSpec  # noqa: E402
-from ditune.specs import RunSpec  # noqa: E402
+from ditune.rewriting.probe import COMBINATIONS  # noqa: E402
+from ditune.rewriting.specs import (
+    ProbeSpec,  # noqa: E402
+    RunSpec,  # noqa: E402
+)
+from ditune.store.records import columns  # noqa: E402
 
 VARIANTS = {
     "900 steps": {"train": {"n_steps": 900}},

@@ -7,12 +7,13 @@ matplotlib.use("svg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 
-from ditune import experiments, records  # noqa: E402
+from ditune import experiments
+from ditune.active.pool import pool_tasks  # noqa: E402
 from ditune.experiments.selection import prompt_uncertainty  # noqa: E402
 from ditune.figures import prompt_uncertainty as chapter  # noqa: E402
-from ditune.pool import pool_tasks  # noqa: E402
+from ditune.rewriting.tasks import Alphabet  # noqa: E402
 from ditune.specs import SpecError  # noqa: E402
-from ditune.tasks import Alphabet  # noqa: E402
+from ditune.store import records  # noqa: E402
 
 PARAMETERS = {
     "first_seed": 3, "n_seeds": 2, "pool": {"n_tasks": 12, "n_instances": 4, "n_test": 8, "n_test_instances": 3},

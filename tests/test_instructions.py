@@ -10,11 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ditune import instructions
-from ditune.embeddings import embed, vendi
-from ditune.instructions import DOMAINS, SETS, Instruction, at_hand, counts, fingerprint, licences, load, mixed, mixture
+from ditune.language import instructions
+from ditune.language.embeddings import embed, vendi
+from ditune.language.instructions import (
+    DOMAINS,
+    SETS,
+    Instruction,
+    at_hand,
+    counts,
+    fingerprint,
+    licences,
+    load,
+    mixed,
+    mixture,
+)
+from ditune.language.substitutes import COLOURS, DAYS, GENERAL, REASONING, documented, made, stdlib_functions
 from ditune.specs import SpecError
-from ditune.substitutes import COLOURS, DAYS, GENERAL, REASONING, documented, made, stdlib_functions
 
 
 @pytest.fixture(autouse=True)

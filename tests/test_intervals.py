@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_claims import table
 
-from ditune.intervals import Bounds, bounds, bracket, threshold
+from ditune.figures.intervals import Bounds, bounds, bracket, threshold
 
 SHARES = st.lists(st.floats(0, 1), min_size=1, max_size=6)
 PLACES = st.floats(1, 1e6).map(lambda n: (n, n))

@@ -6,14 +6,24 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-import ditune.language
-from ditune.language import LanguageScorer, answer_nll, backward, batch, buckets, complete, encoded, mean_nll, train
-from ditune.model import initial, layout, to_transformers, unflatten
-from ditune.pretrained import Pretrained, TuneSpec, adapt, load, plain
-from ditune.scorers import Prompts, RewriterScorer, Rows
-from ditune.specs import ModelSpec
-from ditune.tasks import Alphabet
-from ditune.uncertainty import PromptTask, Segment, UncertaintySpec, measure
+import ditune.language.tuning
+from ditune.active.scorers import Prompts, RewriterScorer, Rows
+from ditune.active.uncertainty import PromptTask, Segment, UncertaintySpec, measure
+from ditune.language.pretrained import Pretrained, TuneSpec, adapt, load, plain
+from ditune.language.tuning import (
+    LanguageScorer,
+    answer_nll,
+    backward,
+    batch,
+    buckets,
+    complete,
+    encoded,
+    mean_nll,
+    train,
+)
+from ditune.rewriting.model import initial, layout, to_transformers, unflatten
+from ditune.rewriting.specs import ModelSpec
+from ditune.rewriting.tasks import Alphabet
 
 PAIRS = [("Add 2 and 3.", "5"), ("Say hi, in English and then in French.", "hi, salut"), ("x", "a longer answer"), ("Name a day.", "Monday")]
 SMALL = TuneSpec(rank=4, alpha=8, n_steps=6, batch_size=3, lr=1e-2, warmup_share=0.2)
@@ -62,9 +72,9 @@ def test_the_likelihood_of_answers_equals_a_loop_over_rows_and_tokens(lm):
 def test_likelihood_and_greedy_answers_do_not_depend_on_the_batches(lm, monkeypatch, tokens):
     (prompts, answers), scorer = random_prompts(), LanguageScorer(lm)
     expected = scorer.log_likelihood(prompts, answers), scorer.greedy(prompts, 3).lists()
-    monkeypatch.setattr(ditune.language, "READ_TOKENS", tokens)
+    monkeypatch.setattr(ditune.language.tuning, "READ_TOKENS", tokens)
     monkeypatch.setattr("ditune.scorers.BATCH_TOKENS", tokens)
-    monkeypatch.setattr(ditune.language, "DECODED_ROWS", 3)
+    monkeypatch.setattr(ditune.language.tuning, "DECODED_ROWS", 3)
     torch.testing.assert_close(scorer.log_likelihood(prompts, answers), expected[0], rtol=1e-4, atol=1e-5)
     assert scorer.greedy(prompts, 3).lists() == expected[1]
 
@@ -184,7 +194,7 @@ def test_the_gradient_does_not_depend_on_how_the_batch_is_split(lm, monkeypatch)
     tuned, gradients = adapt(lm, SMALL, 0), []
     examples = encoded(lm, PAIRS, 60)
     for tokens in (1, 1 << 10):
-        monkeypatch.setattr(ditune.language, "TRAIN_TOKENS", tokens)
+        monkeypatch.setattr(ditune.language.tuning, "TRAIN_TOKENS", tokens)
         tuned.model.zero_grad()
         loss = backward(tuned, examples)
         gradients.append([p.grad.clone() for p in tuned.model.parameters() if p.requires_grad])
@@ -213,7 +223,7 @@ class Killed(Exception):
 
 def test_a_killed_tuning_resumes_and_ends_bit_for_bit_as_an_undisturbed_one(tmp_path, monkeypatch):
     examples = encoded(load("tiny"), PAIRS, 60)
-    monkeypatch.setattr(ditune.language, "SAVE_EVERY", 2)
+    monkeypatch.setattr(ditune.language.tuning, "SAVE_EVERY", 2)
     ends, checkpoint = [], tmp_path / "killed.safetensors"
     whole = adapt(load("tiny"), SMALL, 3)
     ends.append((train(whole, examples, SMALL, 3), weights(whole.model)))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ditune.markov import PROGRAMS, MarkovAlgorithm, Rule, StepLimitError, occurrences, rewrite
+from ditune.rewriting.markov import PROGRAMS, MarkovAlgorithm, Rule, StepLimitError, occurrences, rewrite
 
 SHORT = st.text("ab", max_size=3)
 WORDS = st.text("ab", max_size=12)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ditune.model import (
+from ditune.rewriting.model import (
     HF_LAYER,
     HF_WHOLE,
     attend,
@@ -17,7 +17,7 @@ from ditune.model import (
     to_transformers,
     unflatten,
 )
-from ditune.specs import ModelSpec
+from ditune.rewriting.specs import ModelSpec
 
 TOKENS, POSITIONS = 17, 12
 

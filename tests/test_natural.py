@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ditune import made_tasks, natural, self_instruct
-from ditune.natural import KINDS, Task, from_tree, load, parsed, rouge_l, shortened, usable
-from ditune.pretrained import load as load_model
-from ditune.prompting import Template, length, pairs
+from ditune.language import made_tasks, natural, self_instruct
+from ditune.language.natural import KINDS, Task, from_tree, load, parsed, rouge_l, shortened, usable
+from ditune.language.pretrained import load as load_model
+from ditune.language.prompting import Template, length, pairs
 from ditune.specs import SpecError
 
 ENGLISH = {"Input_language": ["English"], "Output_language": ["English"]}

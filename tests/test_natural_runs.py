@@ -7,16 +7,16 @@ import torch
 import torch.nn.functional as F
 from test_natural import tree
 
-from ditune import backends, experiments, natural_runs, records, self_instruct
-from ditune.instruct_runs import instruct_run, instructions_run, selected
-from ditune.instruct_specs import InstructionsSpec, InstructSpec
-from ditune.language import LanguageScorer
-from ditune.made_tasks import made_tasks
-from ditune.natural import KINDS, SPLITS, Task, usable
-from ditune.natural_runs import chosen, first_run, map_run, rounds_run, split_of
-from ditune.natural_specs import SELECTIONS, FirstSpec, MapSpec, RoundsSpec
-from ditune.pretrained import Pretrained, load, tune_spec
-from ditune.prompting import (
+from ditune import experiments
+from ditune.active.scorers import Prompts, Rows
+from ditune.active.uncertainty import UncertaintySpec, perturbed
+from ditune.language import natural_runs, self_instruct
+from ditune.language.instruct_runs import instruct_run, instructions_run, selected
+from ditune.language.made_tasks import made_tasks
+from ditune.language.natural import KINDS, SPLITS, Task, usable
+from ditune.language.natural_runs import chosen, first_run, map_run, rounds_run, split_of
+from ditune.language.pretrained import Pretrained, load, tune_spec
+from ditune.language.prompting import (
     OwnScorer,
     Template,
     by_definition,
@@ -26,9 +26,10 @@ from ditune.prompting import (
     n_examples,
     pairs,
 )
-from ditune.scorers import Prompts, Rows
+from ditune.language.specs import SELECTIONS, FirstSpec, InstructionsSpec, InstructSpec, MapSpec, RoundsSpec
+from ditune.language.tuning import LanguageScorer
 from ditune.specs import SpecError
-from ditune.uncertainty import UncertaintySpec, perturbed
+from ditune.store import backends, records
 
 TUNE = tune_spec("cpu", rank=2, alpha=4, batch_size=4, max_tokens=400)
 SHARED = {"model": "tiny", "most_letters": 60, "k": 2, "max_tokens": 2}
@@ -223,7 +224,7 @@ def test_strategies_of_a_seed_share_one_record_of_the_first_round_and_a_killed_r
 def test_rounds_on_other_data_than_their_first_round_are_refused(home, monkeypatch):
     natural_runs.recorded(rounds().first)
     changed = [replace(task, definition=f"{task.definition} Quickly.") for task in made_tasks()]
-    monkeypatch.setattr("ditune.natural.load", lambda name: changed)
+    monkeypatch.setattr("ditune.language.natural.load", lambda name: changed)
     with pytest.raises(SpecError, match="the pools made_tasks have changed since the first round of this seed was recorded"):
         rounds_run(rounds(), home / "r.safetensors")
 

@@ -8,8 +8,9 @@ import nbformat
 import pytest
 from stub_kind import StubSpec
 
-from ditune import experiments, notebooks, provenance, records, study
+from ditune import experiments, notebooks, study
 from ditune.specs import SpecError
+from ditune.store import guard, records
 
 PARAMETERS = 'n_rules = [50, 500]\nn_seeds: int = 2  # seeds\nrate = 0.1\nname = "a=b#c"\nlimit: int | None = None\n'
 
@@ -106,7 +107,7 @@ def test_a_notebook_needs_one_cell_of_parameters(study_folder):
         notebooks.plan(["04"], "laptop")
 
 
-PATHS = [str(Path(__file__).parent), str(provenance.PACKAGE.parent)]
+PATHS = [str(Path(__file__).parent), str(guard.PACKAGE.parent)]
 CELLS = (
     "import os\nfrom ditune import study\nfrom stub_kind import StubSpec\ntable = study.run([StubSpec(seed=s) for s in range(n_seeds)])\ntable[['seed', 'exact_match', 'state']]",
     "print(len(table), rate, os.path.basename(os.getcwd()))",
@@ -177,7 +178,7 @@ def test_fingerprint_changes_with_all_that_the_copy_depends_on(study_folder, mon
     seen.append(now())
     monkeypatch.setattr(notebooks, "installed", lambda: ["another version"])
     seen.append(now())
-    monkeypatch.setattr(provenance, "PACKAGE", study_folder)
+    monkeypatch.setattr(guard, "PACKAGE", study_folder)
     (study_folder / "specs.py").write_text((Path(notebooks.__file__).parent / "specs.py").read_text())
     seen.append(now())
     assert len(set(seen)) == len(seen)

@@ -11,7 +11,8 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402
 from test_claims import LAPTOP_SIZE, PAPER_SIZE, table  # noqa: E402
 
-from ditune import claims, plotting  # noqa: E402
+from ditune import claims
+from ditune.figures import plotting  # noqa: E402
 
 UNSEEN = {100: 0.0, 300: 0.1, 1000: 0.8, 10_000: 0.95}
 

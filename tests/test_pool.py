@@ -7,12 +7,13 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from ditune.markov import rewrite
-from ditune.pool import Tasks, pool_tasks, rule_numbers, shared_out, unseen_tasks
-from ditune.rules import make_rules
-from ditune.select_specs import NOISE, PoolSpec
-from ditune.specs import FAMILIES, SpecError
-from ditune.tasks import Alphabet
+from ditune.active.pool import Tasks, pool_tasks, rule_numbers, shared_out, unseen_tasks
+from ditune.active.specs import NOISE, PoolSpec
+from ditune.rewriting.markov import rewrite
+from ditune.rewriting.rules import make_rules
+from ditune.rewriting.specs import FAMILIES
+from ditune.rewriting.tasks import Alphabet
+from ditune.specs import SpecError
 
 SPEC = PoolSpec(n_tasks=60, n_instances=5, n_test=16, n_test_instances=4, alphabet_size=12, side_len=3, z_len=5)
 

@@ -9,9 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ditune import pretrained
-from ditune.language import complete, encoded, mean_nll, train
-from ditune.pretrained import (
+from ditune.language import pretrained
+from ditune.language.pretrained import (
     PRESETS,
     Package,
     TuneSpec,
@@ -23,6 +22,7 @@ from ditune.pretrained import (
     save_adapter,
     tune_spec,
 )
+from ditune.language.tuning import complete, encoded, mean_nll, train
 from ditune.specs import SpecError
 
 SMALL = TuneSpec(rank=4, alpha=8, n_steps=4, batch_size=2, lr=1e-2)

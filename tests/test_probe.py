@@ -3,13 +3,13 @@
 import pytest
 import torch
 
-from ditune.markov import rewrite
-from ditune.probe import COMBINATIONS, combined, probe_examples, probe_pack, probe_run
-from ditune.rules import make_rules
-from ditune.running_specs import ProbeSpec
-from ditune.specs import RunSpec, SpecError, TaskSpec
-from ditune.tasks import Alphabet
-from ditune.train import train_run
+from ditune.rewriting.markov import rewrite
+from ditune.rewriting.probe import COMBINATIONS, combined, probe_examples, probe_pack, probe_run
+from ditune.rewriting.rules import make_rules
+from ditune.rewriting.specs import ProbeSpec, RunSpec, TaskSpec
+from ditune.rewriting.tasks import Alphabet
+from ditune.rewriting.train import train_run
+from ditune.specs import SpecError
 
 TASK = TaskSpec.of(n_rules=7, n_examples=2000, alphabet_size=12, x_len=2, y_len=3, z_len=6)
 SMALL = {"task": TASK, "model": {"n_layer": 1, "n_head": 1, "n_embd": 8}, "train": {"n_steps": 4, "batch_size": 8, "n_evals": 1}, "n_probe": 60}

@@ -7,8 +7,9 @@ import shutil
 import pytest
 from stub_kind import StubSpec
 
-from ditune import provenance, records
-from ditune.specs import EvalSpec, RunSpec, SpecError, TaskSpec
+from ditune.rewriting.specs import EvalSpec, RunSpec, TaskSpec
+from ditune.specs import SpecError
+from ditune.store import guard, records
 
 RESULT = {
     "metrics": {
@@ -33,20 +34,18 @@ def store(tmp_path, monkeypatch):
 def package(tmp_path, monkeypatch):
     """A copy of the package whose sources a test may change."""
     copy = tmp_path / "package"
-    shutil.copytree(provenance.PACKAGE, copy)
-    monkeypatch.setattr(provenance, "PACKAGE", copy)
-    provenance._code.cache_clear()
-    provenance.loaded_sources.cache_clear()
+    shutil.copytree(guard.PACKAGE, copy)
+    monkeypatch.setattr(guard, "PACKAGE", copy)
+    guard.code_hash.cache_clear()
     yield copy
-    provenance._code.cache_clear()
-    provenance.loaded_sources.cache_clear()
+    guard.code_hash.cache_clear()
 
 
 def edit(path, old, new):
     text = path.read_text()
     assert old in text
     path.write_text(text.replace(old, new))
-    provenance._code.cache_clear()
+    guard.code_hash.cache_clear()
 
 
 def test_saved_record_is_found_fresh_and_says_what_made_it():
@@ -86,7 +85,7 @@ def test_sources_include_every_module_that_they_import():
     for kind in records.KINDS.values():
         modules = {name.partition(".")[0] for name in kind.sources}
         for module in modules - {"specs"}:
-            tree = ast.parse((provenance.PACKAGE / f"{module}.py").read_text())
+            tree = ast.parse((guard.PACKAGE / f"{module}.py").read_text())
             for node in ast.walk(tree):
                 if isinstance(node, ast.ImportFrom) and node.level:
                     imported = {node.module} if node.module else {alias.name for alias in node.names}

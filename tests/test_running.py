@@ -7,15 +7,26 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ditune import experiments, notebooks, running
-from ditune.evaluate import greedy
-from ditune.markov import MarkovAlgorithm, Rule
-from ditune.rules import make_rules
-from ditune.running import Query, Rewriter, algorithms, exact, execute, in_order, measured, oracle, prompted
-from ditune.running_specs import AlgorithmSpec
-from ditune.specs import SpecError, TaskSpec
-from ditune.tasks import unseen_examples
-from ditune.train import Pack
+from ditune import experiments, notebooks
+from ditune.rewriting import running
+from ditune.rewriting.evaluate import greedy
+from ditune.rewriting.markov import MarkovAlgorithm, Rule
+from ditune.rewriting.rules import make_rules
+from ditune.rewriting.running import (
+    Query,
+    Rewriter,
+    algorithms,
+    exact,
+    execute,
+    in_order,
+    measured,
+    oracle,
+    prompted,
+)
+from ditune.rewriting.specs import AlgorithmSpec, TaskSpec
+from ditune.rewriting.tasks import unseen_examples
+from ditune.rewriting.train import Pack
+from ditune.specs import SpecError
 
 TASK = TaskSpec(n_rules=50, n_examples=2000, alphabet_size=8, x_len=2, y_len=2, z_len=5)
 NO_OPS = {"name": "no_ops", "n_examples": 50, "task": TASK.replace(no_op_share=1.0)}

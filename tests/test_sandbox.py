@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from hostile import ALLOWED_OUTSIDE, DAEMON, ENDED, PRELUDE, REFUSED, STATUSES
 
-from ditune import sandbox
-from ditune.jail import OVERTIME
-from ditune.sandbox import LAUNCHER, PROTECTIONS, Limits, SandboxError, missing_protections, run, started
+from ditune.sandbox import programs
+from ditune.sandbox.jail import OVERTIME
+from ditune.sandbox.programs import LAUNCHER, PROTECTIONS, Limits, SandboxError, missing_protections, run, started
 from ditune.specs import SpecError
 
 MISSING = missing_protections()
@@ -112,7 +112,7 @@ def test_no_process_outlives_the_block_that_started_it():
 @needs_kernel
 def test_no_process_outlives_who_started_it(tmp_path):
     mark = f"mark-of-{tmp_path.name}"
-    caller = f"from ditune.sandbox import started\nwith started({{'main.py': {DAEMON!r}}}, [{mark!r}, '99']) as p: p.wait()"
+    caller = f"from ditune.sandbox.programs import started\nwith started({{'main.py': {DAEMON!r}}}, [{mark!r}, '99']) as p: p.wait()"
     caller = subprocess.Popen([sys.executable, "-c", caller])
     assert until(lambda: len(processes(mark)) == 2)
     caller.kill()
@@ -129,13 +129,13 @@ def missing_after(old, new, monkeypatch, tmp_path):
     assert old in text
     tmp_path.chmod(0o755)
     (tmp_path / "jail.py").write_text(text.replace(old, new))
-    monkeypatch.setattr(sandbox, "LAUNCHER", tmp_path / "jail.py")
+    monkeypatch.setattr(programs, "LAUNCHER", tmp_path / "jail.py")
     return missing_protections.__wrapped__()
 
 
 @pytest.mark.parametrize("name", PROTECTIONS)
 def test_nothing_is_started_where_a_protection_is_missing(name, monkeypatch):
-    monkeypatch.setattr(sandbox, "missing_protections", lambda: (f"{name}: not certain",))
+    monkeypatch.setattr(programs, "missing_protections", lambda: (f"{name}: not certain",))
     monkeypatch.setattr(subprocess, "Popen", None)
     with pytest.raises(SandboxError, match=f"not run here, for it would be unprotected: {name}: not certain"):
         run("print(1)")

@@ -15,10 +15,10 @@ from asked import (
     whole,
 )
 
-from ditune.evaluate import greedy
-from ditune.model import forward
-from ditune.scorers import Prompts, RewriterScorer, Rows, extended, joined
-from ditune.uncertainty import measure
+from ditune.active.scorers import Prompts, RewriterScorer, Rows, extended, joined
+from ditune.active.uncertainty import measure
+from ditune.rewriting.evaluate import greedy
+from ditune.rewriting.model import forward
 
 
 @pytest.mark.parametrize("position", ["learned", "rotary"])

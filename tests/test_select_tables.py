@@ -4,11 +4,12 @@ import pandas
 import pytest
 import torch
 
-from ditune import records, select_tables
-from ditune.active import select_run
-from ditune.measuring import agreement, measure_run
-from ditune.select_specs import MeasureSpec, SelectSpec
-from ditune.uncertainty import uncertainty
+from ditune.active.loop import select_run
+from ditune.active.measuring import agreement, measure_run
+from ditune.active.specs import MeasureSpec, SelectSpec
+from ditune.active.uncertainty import uncertainty
+from ditune.figures import select_tables
+from ditune.store import records
 
 POOL = {"n_tasks": 30, "n_instances": 4, "n_test": 8, "n_test_instances": 3, "alphabet_size": 8, "side_len": 3, "z_len": 4}
 SMALL = {

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ditune import select_specs
-from ditune.selection import STRATEGIES, Candidates, groups, k_centre, quotas, select
+from ditune.active import specs
+from ditune.active.selection import STRATEGIES, Candidates, groups, k_centre, quotas, select
 from ditune.specs import SpecError
 
 
@@ -40,10 +40,10 @@ def chosen(strategy, tasks, n, share=0.35, seed=5, name="selection/1", trained=N
 
 
 def test_every_strategy_that_a_spec_may_name_is_there_and_needs_what_it_says():
-    assert STRATEGIES.keys() == select_specs.STRATEGIES.keys()
+    assert STRATEGIES.keys() == specs.STRATEGIES.keys()
     tasks = candidates()
     measured = {"probability": ("probability", "perplexity"), "uncertainty": ("uncertainty", "probability", "perplexity"), "features": ("features",)}
-    for strategy, needs in select_specs.STRATEGIES.items():
+    for strategy, needs in specs.STRATEGIES.items():
         known = {field for need in needs for field in measured[need]}
         unknown = {"uncertainty", "probability", "perplexity", "features"} - known
         assert chosen(strategy, replace(tasks, **dict.fromkeys(unknown)), 9) == chosen(strategy, tasks, 9)

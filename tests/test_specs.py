@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from ditune.rules import make_rules
-from ditune.specs import EvalSpec, ModelSpec, RunSpec, SpecError, TaskSpec, TrainSpec, may_coincide
+from ditune.rewriting.rules import make_rules
+from ditune.rewriting.specs import EvalSpec, ModelSpec, RunSpec, TaskSpec, TrainSpec, may_coincide
+from ditune.specs import SpecError
 
 WORDS = {"alphabet_size": 6, "x_len": 3, "y_len": 3, "z_len": 8, "n_rules": 100}
 

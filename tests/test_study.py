@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 from stub_kind import StubSpec
 
-from ditune import backends, experiments, records, study, train
-from ditune.specs import RunSpec, SpecError
+from ditune import experiments, study
+from ditune.rewriting import train
+from ditune.rewriting.specs import RunSpec
+from ditune.specs import SpecError
+from ditune.store import backends, records
 
 TESTS = Path(__file__).parent
 TASK = {"alphabet_size": 4, "x_len": 2, "y_len": 2, "z_len": 5, "n_rules": 20, "n_examples": 2000}

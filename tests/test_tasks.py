@@ -7,11 +7,11 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from ditune.hashing import permute, stream
-from ditune.markov import MarkovAlgorithm, Rule, rewrite
-from ditune.rules import family_index, make_rules
-from ditune.specs import FAMILIES, SpecError, TaskSpec
-from ditune.tasks import (
+from ditune.rewriting.hashing import permute, stream
+from ditune.rewriting.markov import MarkovAlgorithm, Rule, rewrite
+from ditune.rewriting.rules import family_index, make_rules
+from ditune.rewriting.specs import FAMILIES, TaskSpec
+from ditune.rewriting.tasks import (
     Alphabet,
     batch_numbers,
     generate,
@@ -21,6 +21,7 @@ from ditune.tasks import (
     training_examples,
     unseen_examples,
 )
+from ditune.specs import SpecError
 
 
 @st.composite

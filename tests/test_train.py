@@ -4,13 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import ditune.train
-from ditune.evaluate import answer_targets, answered, eval_examples, evaluate, greedy
-from ditune.model import forward
-from ditune.optim import Optimizer, orthogonalise, schedule
-from ditune.specs import RunSpec, TrainSpec
-from ditune.tasks import Alphabet, training_examples
-from ditune.train import Pack, train_pack, train_run
+import ditune.rewriting.train
+from ditune.rewriting.evaluate import answer_targets, answered, eval_examples, evaluate, greedy
+from ditune.rewriting.model import forward
+from ditune.rewriting.optim import Optimizer, orthogonalise, schedule
+from ditune.rewriting.specs import RunSpec, TrainSpec
+from ditune.rewriting.tasks import Alphabet, training_examples
+from ditune.rewriting.train import Pack, train_pack, train_run
 
 EVALS = [{"name": "unseen", "n_examples": 200}, {"name": "seen", "rules": "seen", "n_examples": 200}]
 

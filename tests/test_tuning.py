@@ -3,12 +3,13 @@
 import pytest
 import torch
 
-from ditune import codegen, experiments, tuning
-from ditune.instructions import Instruction
-from ditune.language import encoded, mean_nll
-from ditune.language_specs import LanguageSpec, TextEval
-from ditune.pretrained import load, tune_spec
-from ditune.sandbox import SandboxError
+from ditune import experiments
+from ditune.language import codegen, mixtures
+from ditune.language.instructions import Instruction
+from ditune.language.pretrained import load, tune_spec
+from ditune.language.specs import LanguageSpec, TextEval
+from ditune.language.tuning import encoded, mean_nll
+from ditune.sandbox.programs import SandboxError
 from ditune.specs import SpecError
 
 SMALL = tune_spec("cpu", rank=2, alpha=4, n_steps=3, batch_size=4, max_tokens=200)
@@ -50,13 +51,13 @@ def test_an_impossible_mixture_is_refused(changes, message):
 def test_a_spec_names_data_that_this_machine_lacks_and_its_run_says_where_they_are_from(tmp_path):
     spec = SPEC.replace(sets=("oss_instruct",), shares=(1.0,))
     with pytest.raises(SpecError, match="the set 'oss_instruct' is not here: DITUNE_DATA is not set"):
-        tuning.tune_run(spec, tmp_path / "checkpoint")
+        mixtures.tune_run(spec, tmp_path / "checkpoint")
 
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     told = []
-    found = tuning.tune_run(SPEC, tmp_path_factory.mktemp("run") / "checkpoint", lambda step, n_steps: told.append((step, n_steps)))
+    found = mixtures.tune_run(SPEC, tmp_path_factory.mktemp("run") / "checkpoint", lambda step, n_steps: told.append((step, n_steps)))
     assert told == [(step, 6) for step in range(1, 7)]
     return found
 
@@ -71,13 +72,13 @@ def test_a_run_says_what_it_has_learnt_from_and_what_it_was_tested_on(result):
 
 
 def test_a_run_is_a_function_of_its_spec(result, tmp_path):
-    again = tuning.tune_run(SPEC, tmp_path / "checkpoint")
+    again = mixtures.tune_run(SPEC, tmp_path / "checkpoint")
     assert all(again[name] == result[name] for name in ("metrics", "curve", "data", "tokens"))
 
 
 def test_without_examples_the_model_is_tested_as_it_is(tmp_path):
     base = SPEC.replace(sets=(), shares=(), total=0, seed=5)
-    found = tuning.tune_run(base, tmp_path / "checkpoint")
+    found = mixtures.tune_run(base, tmp_path / "checkpoint")
     lm = load("tiny")
     with torch.no_grad():
         plain = mean_nll(lm, encoded(lm, codegen.canonical_pairs(codegen.load("humaneval")[:3]), 1024, chat=False, end=False))
@@ -90,12 +91,12 @@ def rows(name: str, n: int, words: str = "word") -> list[Instruction]:
 
 def test_held_out_rows_are_in_no_mixture_and_the_same_for_all_of_them(monkeypatch):
     pools = {"made_general": rows("made_general", 30) * 2 + rows("made_general", 5, "w" * 200), "made_reasoning": rows("made_reasoning", 20)}
-    monkeypatch.setattr(tuning, "load", pools.get)
-    held_out, left = tuning.held_out_of(SPEC)
+    monkeypatch.setattr(mixtures, "load", pools.get)
+    held_out, left = mixtures.held_out_of(SPEC)
     assert {name: len(found) for name, found in held_out.items()} == {"made_general": 4, "made_reasoning": 4}
     assert len(left["made_general"]) == 26 and not set(left["made_general"]) & set(held_out["made_general"])  # none twice, none that is too long
     other = SPEC.replace(sets=("made_reasoning",), shares=(1.0,), seed=9)
-    assert tuning.held_out_of(other)[0] == held_out
+    assert mixtures.held_out_of(other)[0] == held_out
 
 
 def test_where_nothing_can_be_run_safely_the_result_says_so(monkeypatch):
@@ -103,8 +104,8 @@ def test_where_nothing_can_be_run_safely_the_result_says_so(monkeypatch):
         raise SandboxError("no protection here")
 
     monkeypatch.setattr(codegen, "check_all", unprotected)
-    assert tuning.generated(load("tiny"), codegen.load("humaneval")[:1], 2) == {"not_tested": "no protection here"}
-    assert tuning.generated(load("tiny"), [], 2) == {}
+    assert mixtures.generated(load("tiny"), codegen.load("humaneval")[:1], 2) == {"not_tested": "no protection here"}
+    assert mixtures.generated(load("tiny"), [], 2) == {}
 
 
 # ---- the runs of the chapters ----------------------------------------------------------------------------------------
@@ -137,7 +138,7 @@ def test_a_wrong_parameter_is_refused(stem, changes, message):
 
 def test_a_checkpoint_is_continued(tmp_path):
     checkpoint = tmp_path / "checkpoint"
-    tuning.tune_run(SPEC, checkpoint)
+    mixtures.tune_run(SPEC, checkpoint)
     told = []
-    tuning.tune_run(SPEC, checkpoint, lambda step, n_steps: told.append(step))
+    mixtures.tune_run(SPEC, checkpoint, lambda step, n_steps: told.append(step))
     assert told == [4, 5, 6]  # the training is done; the evaluation sets are left

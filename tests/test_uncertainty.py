@@ -7,11 +7,11 @@ import pytest
 import torch
 from asked import SMALL, Known, answered_plainly, probability_plainly, random_tasks, rewriter, whole
 
-from ditune import uncertainty as module
-from ditune.hashing import Stream, stream
-from ditune.scorers import Rows
+from ditune.active import uncertainty as module
+from ditune.active.scorers import Rows
+from ditune.active.uncertainty import PromptTask, Segment, UncertaintySpec, measure, perturbed
+from ditune.rewriting.hashing import Stream, stream
 from ditune.specs import SpecError
-from ditune.uncertainty import PromptTask, Segment, UncertaintySpec, measure, perturbed
 
 # ---- the plain reference ---------------------------------------------------------------------------------------------
 

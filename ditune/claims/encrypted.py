@@ -5,9 +5,9 @@ on inputs that do not, and `copied` the share of the inputs that hold x which ar
 not apply (`no_ops.with_inputs`). Runs differ in the number of rules tuned on and in the seed only.
 """
 
-from ..intervals import Interval, interval
-from .ledger import HIGH, LEARNT, LOW, PAPER, Cell, Finding, Scale, cells, claim
-from .paired import SEEDS
+from ..claims.ledger import HIGH, LEARNT, LOW, PAPER, Cell, Finding, Scale, cells, claim
+from ..claims.paired import SEEDS
+from ..figures.intervals import Interval, interval
 
 FEW = 100
 """Rules that count as few: in the paper's symbolic experiments up to 300 do not suffice, for words that are longer than ours; how many

@@ -3,8 +3,8 @@
 A table of this chapter is `with_lower_k(records.frame(specs), records.slices(specs))`.
 """
 
-from .ledger import LOW, Finding, Scale, claim, sentence
-from .paired import NEGLIGIBLE, REACHED, SEEDS, TRAINED, above, accuracy, below, change, trained
+from ..claims.ledger import LOW, Finding, Scale, claim, sentence
+from ..claims.paired import NEGLIGIBLE, REACHED, SEEDS, TRAINED, above, accuracy, below, change, trained
 
 SOURCE = "arXiv 2410.04717, semantic diversity; summarised in arXiv 2405.19787"
 UNRESTRICTED = ("uniform",)

@@ -12,10 +12,10 @@ import math
 
 import numpy as np
 
-from ..codegen import BENCHMARKS
-from ..intervals import Interval
-from .ledger import Finding, Scale, claim, sentence
-from .paired import SEEDS, above, below
+from ..claims.ledger import Finding, Scale, claim, sentence
+from ..claims.paired import SEEDS, above, below
+from ..figures.intervals import Interval
+from ..language.codegen import BENCHMARKS
 
 SOURCE = "arXiv 2405.19787 and arXiv 2410.04717, code generation"
 NEGLIGIBLE = 0.5

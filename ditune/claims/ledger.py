@@ -16,10 +16,10 @@ it (HIGH). All comparisons are made with the bounds of a bootstrap interval over
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..choices import shown
-from ..intervals import Interval, interval
-from ..records import columns
-from ..specs import RunSpec
+from ..chapters.settings import shown
+from ..figures.intervals import Interval, interval
+from ..rewriting.specs import RunSpec
+from ..store.records import columns
 
 REPRODUCED, NOT_REPRODUCED, UNDECIDED = "reproduced", "not reproduced", "undecided at this scale"
 VERDICT_OF = {"holds": REPRODUCED, "fails": NOT_REPRODUCED, "open": UNDECIDED}

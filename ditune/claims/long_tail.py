@@ -1,7 +1,7 @@
 """D6 and D11: rules with unequal numbers of examples, and half of the examples left out (chapter 06)."""
 
-from .ledger import LEARNT, PAPER, Finding, Scale, claim
-from .paired import NEGLIGIBLE, REACHED, SEEDS, above, accuracy, below, change
+from ..claims.ledger import LEARNT, PAPER, Finding, Scale, claim
+from ..claims.paired import NEGLIGIBLE, REACHED, SEEDS, above, accuracy, below, change
 
 WIDE = 10
 """Many rules are so many times the few: the paper's 10,000 and 1,000."""

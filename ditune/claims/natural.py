@@ -13,11 +13,11 @@ Shapes: S seeds, P answers.
 import numpy as np
 import pandas
 
-from ..intervals import Interval, interval
+from ..claims.ledger import LEDGER, Finding, Scale, claim, sentence
+from ..claims.paired import SEEDS, above, below
+from ..figures.intervals import Interval, interval
 from . import selection
 from .language import crossed
-from .ledger import LEDGER, Finding, Scale, claim, sentence
-from .paired import SEEDS, above, below
 from .selection import BASELINES, METHOD, SOURCE
 
 LIKELIHOOD = (

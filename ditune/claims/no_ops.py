@@ -5,9 +5,9 @@ that on inputs that do not (not a number where the set has none), `mean` the mea
 hold x which are answered by a copy. Runs differ in no_op_share, number of rules and seed only; share 0 is among them.
 """
 
-from ..intervals import Bounds, bounds, differences
-from .ledger import HIGH, LEARNT, PAPER, Finding, Scale, cells, claim, sentence
-from .paired import NEGLIGIBLE, SEEDS, above, below
+from ..claims.ledger import HIGH, LEARNT, PAPER, Finding, Scale, cells, claim, sentence
+from ..claims.paired import NEGLIGIBLE, SEEDS, above, below
+from ..figures.intervals import Bounds, bounds, differences
 
 MOST_MOVED = 5 / 3
 """Two thresholds are the same where they differ by at most this factor: "about 400" is 300 to 500 in the paper's words."""

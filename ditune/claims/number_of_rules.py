@@ -2,8 +2,22 @@
 
 import math
 
-from ..intervals import threshold
-from .ledger import HIGH, LEARNT, LOW, METRIC, PAPER, PAPER_SCALE, Finding, Scale, cells, claim, said, said_of, sentence
+from ..claims.ledger import (
+    HIGH,
+    LEARNT,
+    LOW,
+    METRIC,
+    PAPER,
+    PAPER_SCALE,
+    Finding,
+    Scale,
+    cells,
+    claim,
+    said,
+    said_of,
+    sentence,
+)
+from ..figures.intervals import threshold
 
 FEW_EXAMPLES = 20
 """Examples of each rule that count as few."""

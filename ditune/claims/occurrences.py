@@ -7,9 +7,9 @@ numbers which training had. Runs differ in the kind, number of rules and seed on
 
 import numpy as np
 
-from ..intervals import Interval, differences, interval, threshold
-from .ledger import LEARNT, LOW, Finding, Scale, claim, sentence
-from .paired import NEGLIGIBLE, SEEDS, above, below
+from ..claims.ledger import LEARNT, LOW, Finding, Scale, claim, sentence
+from ..claims.paired import NEGLIGIBLE, SEEDS, above, below
+from ..figures.intervals import Interval, differences, interval, threshold
 
 PAPER_TABLE = {
     (1,): {2000: 0.71, 1000: 0.41, 500: 0.0, 200: 0.0},

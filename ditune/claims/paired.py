@@ -5,7 +5,7 @@ A seed stands for the same streams of rules, inputs and initial weights in both 
 
 import math
 
-from ..intervals import Interval, interval
+from ..figures.intervals import Interval, interval
 from .ledger import HIGH, LEARNT
 
 NEGLIGIBLE = 0.05

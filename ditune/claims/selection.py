@@ -10,9 +10,9 @@ initial weights under every strategy.
 
 import math
 
-from ..intervals import Interval, interval
-from .ledger import Finding, Scale, claim, sentence
-from .paired import NEGLIGIBLE, SEEDS, above, below
+from ..claims.ledger import Finding, Scale, claim, sentence
+from ..claims.paired import NEGLIGIBLE, SEEDS, above, below
+from ..figures.intervals import Interval, interval
 
 SOURCE = "arXiv 2311.00288"
 WORLD = "On symbolic tasks: "

@@ -3,8 +3,8 @@
 Parameters that other chapters have too are explained in `ditune.experiments.rewriting`.
 """
 
-from ..running_specs import AlgorithmSpec
-from ..specs import EvalSpec, RunSpec, SpecError, TaskSpec
+from ..rewriting.specs import AlgorithmSpec, EvalSpec, RunSpec, TaskSpec
+from ..specs import SpecError
 from .common import listed, literal, rewriting_run, seeds_of, tested, without
 
 

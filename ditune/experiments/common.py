@@ -2,7 +2,8 @@
 
 import yaml
 
-from ..specs import EvalSpec, RunSpec, SpecError, TaskSpec
+from ..rewriting.specs import EvalSpec, RunSpec, TaskSpec
+from ..specs import SpecError
 
 MOST_SEEDS, MOST_SHOWN = 1000, 10**7  # larger numbers are mistakes of typing
 

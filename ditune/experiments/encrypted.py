@@ -3,8 +3,9 @@
 Parameters that other chapters have too are explained in `ditune.experiments.rewriting`.
 """
 
-from ..encrypted_specs import EncryptedSpec, FromScratchSpec
-from ..specs import RunSpec, Spec, SpecError, TaskSpec
+from ..language.specs import EncryptedSpec, FromScratchSpec
+from ..rewriting.specs import RunSpec, TaskSpec
+from ..specs import Spec, SpecError
 from .common import listed, literal, rewriting_run, seeds_of, tested, without
 
 

@@ -1,9 +1,8 @@
 """Chapters 13 and 14: mixtures of instructions for a pretrained model, and a map of instruction sets."""
 
-from ..instruction_map_specs import InstructionMapSpec
-from ..instructions import DOMAINS, SETS, at_hand, find
-from ..language_specs import LanguageSpec
-from ..pretrained import TuneSpec
+from ..language.instructions import DOMAINS, SETS, at_hand, find
+from ..language.pretrained import TuneSpec
+from ..language.specs import InstructionMapSpec, LanguageSpec
 from ..specs import SpecError
 from .common import listed, literal, seeds_of, without
 

@@ -1,10 +1,9 @@
 """Chapters 15 and 16: which tasks in natural language, and which instructions, to train on next."""
 
-from ..instruct_specs import InstructionsSpec, InstructSpec
-from ..instructions import DOMAINS, at_hand
-from ..natural_specs import MapSpec, RoundsSpec
-from ..pretrained import TuneSpec
-from ..self_instruct import human_at_hand
+from ..language.instructions import DOMAINS, at_hand
+from ..language.pretrained import TuneSpec
+from ..language.self_instruct import human_at_hand
+from ..language.specs import InstructionsSpec, InstructSpec, MapSpec, RoundsSpec
 from ..specs import Spec
 from .common import listed, literal, seeds_of, without
 

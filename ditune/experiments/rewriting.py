@@ -5,8 +5,8 @@ first_seed .. first_seed + n_seeds - 1 of each cell; n_test, examples of each ev
 of `TaskSpec`, `ModelSpec`, `TrainSpec` that differ from the paper's. A cell that two chapters share is one run.
 """
 
-from ..running_specs import ProbeSpec
-from ..specs import POSITIONS, EvalSpec, RunSpec, SpecError, TaskSpec
+from ..rewriting.specs import POSITIONS, EvalSpec, ProbeSpec, RunSpec, TaskSpec
+from ..specs import SpecError
 from .common import MOST_SHOWN, listed, literal, rewriting_run, seeds_of, tested, without
 
 FAMILIES = ["repeated", "periodic", "mirrored"]

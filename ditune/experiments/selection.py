@@ -3,7 +3,7 @@
 Parameters that other chapters have too are explained in `ditune.experiments.rewriting`.
 """
 
-from ..select_specs import MeasureSpec, SelectSpec
+from ..active.specs import MeasureSpec, SelectSpec
 from .common import listed, literal, seeds_of, without
 
 OF_MAP = ("random", "uncertainty", "easy", "difficult")

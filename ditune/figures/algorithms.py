@@ -7,12 +7,13 @@ algorithm), `model` (its training in a few words); `slice` and `value` are those
 import matplotlib.pyplot as plt
 import numpy as np
 
-from .. import plotting, records
 from ..claims.ledger import sentence
-from ..intervals import Interval, interval
-from ..plotting import made_by, table
-from ..running_specs import AlgorithmSpec
-from .shared import group_styles, legend, split
+from ..figures import plotting
+from ..figures.intervals import Interval, interval
+from ..figures.plotting import made_by, table
+from ..figures.shared import group_styles, legend, split
+from ..rewriting.specs import AlgorithmSpec
+from ..store import records
 
 HARNESSES = {"oracle": "rule chosen exactly", "in_order": "rules tried in order", "prompted": "all rules in the prompt"}
 """Who decides which rule is used, in words."""

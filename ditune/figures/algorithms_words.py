@@ -4,9 +4,9 @@ A table of outcomes is that of `figures.algorithms.outcomes`, whose rows and mod
 """
 
 from ..claims.ledger import LEARNT
-from ..intervals import Interval, interval
+from ..figures.intervals import Interval, interval
+from ..figures.shared import split
 from .algorithms import ambiguous, at, by_model, by_steps, first_errors, gap, of
-from .shared import split
 
 
 def compared(change: Interval, more: str, less: str, even: str) -> str:

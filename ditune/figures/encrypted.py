@@ -4,18 +4,18 @@ A table of this chapter is that of `answers`: the accuracies on inputs that hold
 was tuned on and where the model started: "rewriter of 10,000 rules", "smollm2" or "random weights".
 """
 
-from .. import records
 from ..claims.ledger import Verdict, sentence
 from ..claims.no_ops import with_inputs
 from ..claims.paired import accuracy, change
-from ..encrypted_specs import EncryptedSpec
-from ..intervals import interval
-from ..plotting import made_by, table
-from ..pretrained import TuneSpec
+from ..figures.intervals import interval
+from ..figures.plotting import made_by, table
+from ..figures.shared import grouped_panels
+from ..language.pretrained import TuneSpec
+from ..language.specs import EncryptedSpec
 from ..specs import Spec
+from ..store import records
 from .families import shown
 from .selection import clear
-from .shared import grouped_panels
 
 RANDOM = "random weights"
 OF_A_SET = ("key", "eval", "exact_match", "no_op", "copied", "plain", "n", "state", "device", "commit", "wall_s")
@@ -88,8 +88,8 @@ def example(spec: EncryptedSpec) -> str:
     """A training example that is rewritten and a no-op, before and after encryption, and the circle of letters, as a block of text."""
     import torch
 
-    from ..encrypted import cipher, encrypted
-    from ..tasks import Alphabet, training_examples
+    from ..language.encrypted import cipher, encrypted
+    from ..rewriting.tasks import Alphabet, training_examples
 
     signs, written = Alphabet(spec.task.alphabet_size), cipher(spec.task.alphabet_size, spec.seed).tolist()
     found = training_examples(spec.task, spec.seed, torch.arange(min(1000, spec.task.n_examples)))

@@ -8,14 +8,15 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy import optimize, stats
 
-from .. import diversity, plotting
 from ..claims.families import UNRESTRICTED, cells, common, compared, free_letters, mix_of, varied
 from ..claims.ledger import sentence
 from ..claims.paired import accuracy, by_seed, change
-from ..intervals import Interval, interval
-from ..plotting import made_by, number, sign, table
-from ..specs import FAMILIES
-from .shared import group_styles, legend
+from ..figures import plotting
+from ..figures.intervals import Interval, interval
+from ..figures.plotting import made_by, number, sign, table
+from ..figures.shared import group_styles, legend
+from ..rewriting import diversity
+from ..rewriting.specs import FAMILIES
 
 SETS = {
     "unseen": ("own families and k", {"color": plotting.VERMILION, "marker": "s"}),

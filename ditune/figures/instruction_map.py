@@ -3,12 +3,12 @@
 A result is one of `instruction_map.map_run`; results come by the name of their runs, {"profile laptop": result}.
 """
 
-from .. import plotting
-from ..intervals import Interval
-from ..plotting import sign, table
-from ..select_tables import found
+from ..figures import plotting
+from ..figures.intervals import Interval
+from ..figures.plotting import sign, table
+from ..figures.shared import COLORS, MARKERS
 from ..specs import Spec
-from .shared import COLORS, MARKERS
+from .select_tables import found
 
 DOMAINS = ("code", "general", "reasoning", "unknown")
 

@@ -10,14 +10,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import FuncFormatter
 
-from .. import diversity, notebooks, plotting, records
+from .. import notebooks
 from ..claims.ledger import sentence
 from ..claims.long_tail import PEAKED, by_tail, whole
 from ..claims.paired import accuracy, by_seed, change
-from ..intervals import Interval, interval
-from ..plotting import made_by, number, seeds_curve, sign, table
+from ..figures import plotting
+from ..figures.intervals import Interval, interval
+from ..figures.plotting import made_by, number, seeds_curve, sign, table
+from ..figures.shared import group_styles, legend
+from ..rewriting import diversity
+from ..store import records
 from .families import dots, shown
-from .shared import group_styles, legend
 
 MEASURES = {
     "n_rules": "rules I",

@@ -10,17 +10,18 @@ import numpy as np
 import pandas
 import torch
 
-from .. import plotting, records
+from ..active.selection import Candidates, groups
 from ..claims.ledger import sentence
 from ..claims.natural import learning
 from ..claims.selection import GROUPS, difference
-from ..intervals import Interval, interval
-from ..natural import KINDS, described, is_here, usable
-from ..natural_specs import FirstSpec, MapSpec, RoundsSpec
-from ..plotting import made_by, sign, table
-from ..select_tables import found
-from ..selection import Candidates, groups
+from ..figures import plotting
+from ..figures.intervals import Interval, interval
+from ..figures.plotting import made_by, sign, table
+from ..language.natural import KINDS, described, is_here, usable
+from ..language.specs import FirstSpec, MapSpec, RoundsSpec
 from ..specs import Spec
+from ..store import records
+from .select_tables import found
 from .selection import PAPER_ROUGE, PAPER_TASKS, clear, hundredfold, named, style
 from .task_map import PAPER_RISE, group_of, group_panels, paper_map
 

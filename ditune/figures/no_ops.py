@@ -4,14 +4,14 @@ A condition is a label with its runs. Runs without no-ops on fewer examples are 
 each step, as the largest share of no-ops leaves.
 """
 
-from .. import records
 from ..claims.ledger import LEARNT
 from ..claims.no_ops import with_inputs
 from ..claims.number_of_rules import PLACE
 from ..claims.paired import accuracy
-from ..intervals import bounds, differences, interval
-from ..plotting import made_by, table
-from .shared import grouped_panels, split, title
+from ..figures.intervals import bounds, differences, interval
+from ..figures.plotting import made_by, table
+from ..figures.shared import grouped_panels, split, title
+from ..store import records
 from .thresholds import unlearnt
 
 ABOUT_400 = (*PLACE, "paper: about 400,\nwhatever the share")

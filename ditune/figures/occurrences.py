@@ -6,11 +6,11 @@ test set are the numbers.
 
 import pandas
 
-from .. import records
 from ..claims.occurrences import PAPER_TABLE, kind_of, with_kinds, words
-from ..intervals import Interval, interval
-from ..plotting import made_by, number, table
-from .shared import group_styles, grouped_panels, title
+from ..figures.intervals import Interval, interval
+from ..figures.plotting import made_by, number, table
+from ..figures.shared import group_styles, grouped_panels, title
+from ..store import records
 
 # ---- tables of runs --------------------------------------------------------------------------------------------------
 

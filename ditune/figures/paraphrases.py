@@ -11,9 +11,9 @@ import numpy as np
 import pandas
 from scipy import stats
 
-from .. import plotting
-from ..intervals import Interval
-from ..plotting import sign
+from ..figures import plotting
+from ..figures.intervals import Interval
+from ..figures.plotting import sign
 
 CUBE_ROOT = (np.cbrt, lambda root: root**3)
 PAIRS = {

@@ -8,11 +8,11 @@ import numpy as np
 from pandas import DataFrame, concat
 from scipy import stats
 
-from .. import plotting
 from ..claims.ledger import sentence
-from ..intervals import Bounds, interval
-from ..plotting import WIDTH, made_by, sign, table
-from ..probe import COMBINATIONS
+from ..figures import plotting
+from ..figures.intervals import Bounds, interval
+from ..figures.plotting import WIDTH, made_by, sign, table
+from ..rewriting.probe import COMBINATIONS
 from .thresholds import LEVEL, UNCHANGED, Condition
 
 BY_HEART = "y learnt with this x"

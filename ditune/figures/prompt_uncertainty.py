@@ -8,15 +8,16 @@ import matplotlib.pyplot as plt
 import pandas
 import torch
 
-from .. import bench, plotting, select_tables
+from ..active.measuring import agreement
+from ..active.pool import pool_tasks
+from ..active.specs import MeasureSpec
+from ..active.uncertainty import perturbed, uncertainty
 from ..claims.ledger import sentence
-from ..intervals import interval
-from ..measuring import agreement
-from ..pool import pool_tasks
-from ..select_specs import MeasureSpec
-from ..tasks import Alphabet
-from ..uncertainty import perturbed, uncertainty
-from .shared import grouped_panels
+from ..figures.intervals import interval
+from ..figures.shared import grouped_panels
+from ..report import bench
+from ..rewriting.tasks import Alphabet
+from . import plotting, select_tables
 
 STABLE = 0.9
 """The rank correlation from which two orders of tasks are called alike here: a convention of this chapter, not of the paper."""

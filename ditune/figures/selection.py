@@ -6,16 +6,16 @@ A table of runs is one of `records.frame`, a row per run and round. A gain is a 
 import numpy as np
 import pandas
 
-from .. import plotting, records
+from ..active.specs import STRATEGIES, SelectSpec
 from ..claims import selection as rules
 from ..claims.selection import precise
-from ..diversity import hill
-from ..intervals import Interval, interval
-from ..plotting import QUIET, accuracy_axes, made_by, sign, table
-from ..select_specs import STRATEGIES, SelectSpec
-from ..select_tables import selected
-from ..specs import FAMILIES
-from . import shared
+from ..figures import plotting, shared
+from ..figures.intervals import Interval, interval
+from ..figures.plotting import QUIET, accuracy_axes, made_by, sign, table
+from ..rewriting.diversity import hill
+from ..rewriting.specs import FAMILIES
+from ..store import records
+from .select_tables import selected
 
 NAMES = {"uncertainty_diversity": "uncertainty + diversity", "balanced": "balanced families*", "clean": "clean tasks*"}
 COLORS = {

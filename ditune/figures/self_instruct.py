@@ -5,18 +5,18 @@ A table of runs is one of `claims.natural`: a row per run and budget, and one fo
 
 import numpy as np
 
-from .. import plotting
 from ..claims import natural as rules
 from ..claims.language import crossed
 from ..claims.ledger import sentence
 from ..claims.natural import METHOD, by_budget, gains
 from ..claims.selection import precise
-from ..instruct_specs import InstructionsSpec, InstructSpec
-from ..plotting import made_by, number, sign, table
-from ..select_tables import found
-from ..self_instruct import source_of
+from ..figures import plotting
+from ..figures.plotting import made_by, number, sign, table
+from ..language.self_instruct import source_of
+from ..language.specs import InstructionsSpec, InstructSpec
 from ..specs import Spec
 from .natural import UNIT
+from .select_tables import found
 from .selection import clear, named, style
 
 PAPER_BUDGETS = (1000, 2000, 4000, 8000, 16000)

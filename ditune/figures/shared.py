@@ -9,9 +9,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from .. import plotting
 from ..claims.ledger import sentence
-from ..plotting import PAPER, accuracy_axes, number, seeds_curve, sign, sizes, training
+from . import plotting
+from .plotting import PAPER, accuracy_axes, number, seeds_curve, sign, sizes, training
 
 COLORS = (plotting.BLUE, plotting.VERMILION, plotting.GREEN, plotting.PURPLE, plotting.ORANGE, plotting.SKY, plotting.BLACK)
 MARKERS = "osD^vP*X<>ph"

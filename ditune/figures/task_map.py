@@ -7,14 +7,15 @@ import matplotlib as mpl
 import numpy as np
 import pandas
 
-from .. import plotting, records
+from ..active.pool import pool_tasks
+from ..active.specs import NOISE, SelectSpec
 from ..claims import selection as rules
 from ..claims.paired import NEGLIGIBLE
-from ..intervals import Interval, interval
-from ..plotting import made_by, sign, table
-from ..pool import pool_tasks
-from ..select_specs import NOISE, SelectSpec
-from ..select_tables import example, task_map
+from ..figures import plotting
+from ..figures.intervals import Interval, interval
+from ..figures.plotting import made_by, sign, table
+from ..store import records
+from .select_tables import example, task_map
 from .selection import curves_figure, hundredfold
 
 COLORS = {"": "#bdbdbd", "ambiguous": plotting.BLUE, "difficult": plotting.GREEN, "easy": plotting.VERMILION}

@@ -12,14 +12,14 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from pandas import DataFrame
 
-from .. import plotting
 from ..claims.ledger import LEARNT, sentence
 from ..claims.number_of_rules import PAPER_CURVE
 from ..experiments.common import literal
 from ..experiments.rewriting import number_of_rules, varied
-from ..intervals import Bounds, bounds, crossing, interval
-from ..plotting import QUIET, SEEN, UNSEEN, WIDTH, accuracy_axes, made_by, number, seeds_curve, sign, table
-from .shared import legend
+from ..figures import plotting
+from ..figures.intervals import Bounds, bounds, crossing, interval
+from ..figures.plotting import QUIET, SEEN, UNSEEN, WIDTH, accuracy_axes, made_by, number, seeds_curve, sign, table
+from ..figures.shared import legend
 
 UNCHANGED = "no change"
 LEVEL = 0.5

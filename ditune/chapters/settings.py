@@ -1,0 +1,142 @@
+"""The paper's settings beside those of a set of runs, with how sure the paper's are and why ours are what they are.
+
+The labels are those of the methods chapter: "text" (read in the paper or a sister version), "inferred" (not stated for
+this experiment, in agreement with all that is), "read off" (from a figure), "not stated".
+"""
+
+from dataclasses import dataclass
+
+from ..rewriting.specs import RunSpec
+
+PAPER = RunSpec()
+"""The defaults of the specs are the paper's main experiment."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of the paper's experiment with the number of rules."""
+
+    part: str
+    field: str
+    name: str
+    paper: str
+    label: str
+    why: str
+    """Why ours is what it is where it is the default."""
+    otherwise: str = ""
+    """Why it is another where it is."""
+    always: bool = True
+    """Shown although it is the default."""
+
+
+SHORT = "shorter rows, for a CPU: each step takes less time"
+SMALL = "a smaller model, for a CPU"
+ONLY = "other values are other experiments"
+OTHER_TASK = "another task than the paper's"
+VARIED = "what the chapter varies"
+COMMON = "a common value"
+
+SETTINGS = (
+    Setting("task", "n_rules", "rules I", "10 to 1,000,000, 16 values", "read off", "what is varied", "what is varied; the values that show the change"),
+    Setting("task", "n_examples", "training examples N = I × S", "1,000,000", "text", "as in the paper", "fewer, as a CPU has time for few steps"),
+    Setting("task", "alphabet_size", "letters", "26", "inferred", "the paper's appendix names lower-case Latin letters", OTHER_TASK),
+    Setting("task", "x_len", "length of x", "20", "text", "as in the paper", SHORT),
+    Setting("task", "y_len", "length of y", "20", "inferred", "as long as x, so that the answer has the length of the input", SHORT),
+    Setting("task", "z_len", "length of z", "50", "text", "as in the paper", SHORT),
+    Setting("task", "occurrences", "occurrences of x in z", "at least 1", "text", "exactly one, so that each example shows one place", VARIED),
+    Setting("task", "no_op_share", "inputs without x", "none", "text", "as in the paper", VARIED),
+    Setting("task", "replace_which", "occurrence replaced", "the first", "text", "as in the paper", OTHER_TASK, always=False),
+    Setting("task", "families", "families of words", "random words", "inferred", ONLY, VARIED, always=False),
+    Setting("task", "k", "constrainedness k", "none", "inferred", ONLY, VARIED, always=False),
+    Setting("task", "tail_alpha", "long tail", "none: S of each rule", "text", ONLY, VARIED, always=False),
+    Setting("task", "rules_in_prompt", "rules in the prompt", "1", "text", ONLY, OTHER_TASK, always=False),
+    Setting("task", "n_steps", "rewriting steps", "1", "text", ONLY, OTHER_TASK, always=False),
+    Setting("model", "n_layer", "layers", "6", "text", "as in the paper", SMALL),
+    Setting("model", "n_head", "heads", "4", "text", "as in the paper", "fewer heads, so that each stays wide in a narrow model"),
+    Setting("model", "n_embd", "width", "256", "text", "as in the paper", SMALL),
+    Setting("model", "position", "positions", "learned", "inferred", "GPT-2's", "an option of this study, not GPT-2's"),
+    Setting("train", "n_steps", "steps (passes over the data)", "50 passes", "text", "as many as 50 passes need at this batch", "as many as the time allows"),
+    Setting("train", "batch_size", "batch", "", "not stated", COMMON, "chosen by trial"),
+    Setting("train", "optimizer", "optimiser", "AdamW", "text", "as in the paper", "Muon for the matrices, which its authors found to need fewer steps (compared in “What moves the threshold”); AdamW for the rest"),
+    Setting("train", "lr", "peak rate of AdamW", "0.001", "text", "as in the paper", "chosen by trial, for few steps"),
+    Setting("train", "muon_lr", "peak rate of Muon", "", "not stated", "chosen by trial", "chosen by trial", always=False),
+    Setting("train", "warmup_share", "share of rising rate", "", "not stated", "linear to 0 afterwards, which the paper states", "chosen by trial"),
+    Setting("train", "weight_decay", "weight decay", "", "not stated", COMMON, "chosen by trial"),
+    Setting("train", "clip", "largest norm of the gradient", "", "not stated", COMMON, "chosen by trial"),
+    Setting("train", "bf16", "multiplication in bfloat16", "", "not stated", "full precision", "faster on a GPU; weights and optimiser stay in full precision"),
+    Setting("train", "n_evals", "points of the learning curve", "", "not stated", "only looks at the run", "only looks at the run", always=False),
+)
+"""Every field of the specs of task, model and training, in the order in which they are shown."""
+
+EVALUATION = (
+    Setting("evals", "n_examples", "examples of each test", "100,000", "text", "as in the paper", "fewer, to save time"),
+    Setting("run", "seed", "seeds", "", "not stated", "differences must exceed the spread between seeds"),
+)
+
+
+def shown(value) -> str:
+    """A value of a spec in a table.
+
+    >>> shown((3, 3)), shown((1,)), shown((3, 6)), shown(("repeated", "periodic")), shown(128_000), shown(0.003), shown(False)
+    ('3', '1', '3 to 6', 'repeated + periodic', '128,000', '0.003', 'no')
+    """
+    if isinstance(value, tuple):
+        between = " + " if isinstance(value[0], str) else " to " if len(value) == 2 else ", "
+        return shown(value[0]) if len(set(value)) == 1 else between.join(map(shown, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value in ("adamw", "muon"):
+        return {"adamw": "AdamW", "muon": "Muon"}[value]
+    return "none" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def values_of(specs: list[RunSpec], setting: Setting) -> list:
+    """The different values of a setting in the runs, in order."""
+    return list(dict.fromkeys(getattr(getattr(spec, setting.part), setting.field) for spec in specs))
+
+
+def row(tables: dict[str, list[RunSpec]], setting: Setting) -> list[str] | None:
+    """Setting, paper, label, the value in each set of runs (bold where it is not the default), why; None where there is
+    nothing to say."""
+    default = getattr(getattr(PAPER, setting.part), setting.field)
+    same = all(values_of(specs, setting) == [default] for specs in tables.values())
+    if same and not setting.always:
+        return None
+    ours = [marked(cell(specs, setting), values_of(specs, setting) != [default]) for specs in tables.values()]
+    return [setting.name, setting.paper or "–", setting.label, *ours, setting.why if same else setting.otherwise]
+
+
+def cell(specs: list[RunSpec], setting: Setting) -> str:
+    """The values of a setting in a set of runs; beside steps, how often they pass over the examples."""
+    values = values_of(specs, setting)
+    numbers = len(values) > 1 and all(isinstance(value, (int, float)) for value in values)
+    text = f"{shown(min(values))} to {shown(max(values))}, {len(values)} values" if numbers else "; ".join(map(shown, values))
+    if (setting.part, setting.field) == ("train", "n_steps"):
+        text += f" ({', '.join(dict.fromkeys(f'{epochs(spec):.1f}' for spec in specs))} passes)"
+    return text
+
+
+def marked(text: str, differs: bool) -> str:
+    """The text, bold where it differs from the paper's."""
+    return f"**{text}**" if differs else text
+
+
+def epochs(spec: RunSpec) -> float:
+    """How often a run passes over its training examples."""
+    return spec.train.n_steps * spec.train.batch_size / spec.task.n_examples
+
+
+def rows(tables: dict[str, list[RunSpec]]) -> list[list[str]]:
+    """The paper's settings and those of one or more sets of runs, {"profile laptop": specs}; columns as in `header`."""
+    out = [found for setting in SETTINGS if (found := row(tables, setting))]
+    test, seeds = EVALUATION
+    n_tests = [specs[0].evals[0].n_examples for specs in tables.values()]
+    differ = [n != PAPER.evals[0].n_examples for n in n_tests]
+    out.append([test.name, test.paper, test.label, *map(marked, map(shown, n_tests), differ), test.otherwise if any(differ) else test.why])
+    out.append([seeds.name, "–", seeds.label, *(str(len({spec.seed for spec in specs})) for specs in tables.values()), seeds.why])
+    return out
+
+
+def header(tables: dict[str, list[RunSpec]]) -> list[str]:
+    """The columns of `rows`."""
+    return ["setting", "paper", "label", *tables, "why"]

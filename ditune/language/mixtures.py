@@ -1,0 +1,111 @@
+"""A tuning on a mixture of instructions: draw the examples, train adapters, measure the likelihood of solutions and answers.
+
+    spec -> instructions -> examples -> adapted model -> likelihood of each answer of each evaluation set
+
+Rows on which a set is evaluated are held out of every mixture, so they are the same for all runs that hold out as many.
+
+Shapes: B answers of an evaluation set.
+"""
+
+import time
+from pathlib import Path
+from random import Random
+
+import torch
+
+from ..rewriting.train import keep_freed_memory
+from ..sandbox.programs import SandboxError
+from . import codegen
+from .instructions import Instruction, described, fingerprint, load, mixed
+from .pretrained import Pretrained, adapt
+from .pretrained import load as load_model
+from .specs import LanguageSpec
+from .tuning import Example, batch, complete, encoded, lengths, mean_nll, train
+
+FENCE = "```"
+"""A model tuned on chats ends a block of code at once; as text goes on, no token with a fence is allowed."""
+
+
+def tune_run(spec: LanguageSpec, checkpoint: Path, progress=lambda step, n_steps: None) -> dict:
+    """Tune the model as the spec says and test it; plain data:
+
+    metrics: {set: `likelihood`, and for benchmarks what `generated` adds}; curve: [{step, loss}], the loss of each batch before
+    the step, in nats a token; data: {set: examples, licence, origin, fingerprint}; tokens, of training; train_s, wall_s, device.
+    SpecError: a set or benchmark is not here, or a set is too small.
+    """
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    started = time.perf_counter()
+    held_out, pools = held_out_of(spec)
+    problems = {e.name: codegen.load(e.name)[: e.n_examples] for e in spec.evals if e.is_benchmark}
+    lm = load_model(spec.model, spec.dtype)
+    mixture = mixed(pools, spec.examples, spec.seed) if spec.sets else []
+    examples, curve, since = encoded(lm, pairs(mixture), spec.tune.max_tokens), [], time.perf_counter()
+    if mixture:
+        lm = adapt(lm, spec.tune, spec.seed)
+        losses = train(lm, examples, spec.tune, spec.seed, checkpoint, lambda step, _: progress(step, spec.n_steps))
+        curve = [{"step": step, "loss": loss} for step, loss in enumerate(losses, 1)]
+    train_s, metrics = time.perf_counter() - since, {}
+    for done, e in enumerate(spec.evals, spec.n_steps - len(spec.evals) + 1):
+        if e.is_benchmark:
+            metrics[e.name] = likelihood(lm, encoded(lm, codegen.canonical_pairs(problems[e.name]), spec.most_read, chat=False, end=False))
+            metrics[e.name] |= generated(lm, problems[e.name][: spec.n_generate], spec.most_written)
+        else:
+            metrics[e.name] = likelihood(lm, encoded(lm, pairs(held_out[e.name]), spec.most_read)) | {"fingerprint": fingerprint(held_out[e.name])}
+        progress(done, spec.n_steps)
+    shared = {"metrics": metrics, "curve": curve, "data": {name: of_set(name, mixture) for name in spec.sets}, "tokens": tokens_read(spec, examples)}
+    device = torch.cuda.get_device_name() if lm.model.device.type == "cuda" else "cpu"
+    return shared | {"train_s": train_s, "wall_s": time.perf_counter() - started, "device": device}
+
+
+# ---- data ------------------------------------------------------------------------------------------------------------
+
+
+def pairs(rows: list[Instruction]) -> list[tuple[str, str]]:
+    """What is asked and the answer, of each instruction."""
+    return [row.pair for row in rows]
+
+
+def held_out_of(spec: LanguageSpec) -> tuple[dict[str, list[Instruction]], dict[str, list[Instruction]]]:
+    """The rows of each set that it is evaluated on, which no seed draws, and what is left of all sets. Rows that are too long or
+    occur twice are left out."""
+    names = dict.fromkeys([*spec.sets, *(e.name for e in spec.evals if not e.is_benchmark)])
+    pools = {name: [row for row in dict.fromkeys(load(name)) if sum(map(len, row.pair)) <= spec.most_letters] for name in names}
+    held_out = {e.name: Random(f"{e.name}/held out").sample(pools[e.name], min(e.n_examples, len(pools[e.name]))) for e in spec.evals if e.name in pools}
+    kept = {name: set(rows) for name, rows in held_out.items()}
+    return held_out, {name: [row for row in rows if row not in kept.get(name, ())] for name, rows in pools.items()}
+
+
+def of_set(name: str, mixture: list[Instruction]) -> dict:
+    """What a record says of a set in the mixture."""
+    rows, source = [row for row in mixture if row.source == name], described(name)
+    return {"examples": len(rows), "licence": source.licence, "origin": source.origin, "fingerprint": fingerprint(rows)}
+
+
+def tokens_read(spec: LanguageSpec, examples: list[Example]) -> int:
+    """Tokens of all batches of the training."""
+    n = lengths(examples)
+    return sum(n[i] for step in range(spec.tune.n_steps * bool(n)) for i in batch(len(n), spec.tune.batch_size, spec.seed, step))
+
+
+# ---- tests -----------------------------------------------------------------------------------------------------------
+
+
+def likelihood(lm: Pretrained, examples: list[Example]) -> dict:
+    """nll_each (B,): the negative log-likelihood of each answer, mean over its tokens, in nats; nll: their mean; n."""
+    each = mean_nll(lm, examples)
+    return {"nll": each.mean().item(), "nll_each": [round(value, 6) for value in each.tolist()], "n": len(examples)}
+
+
+def generated(lm: Pretrained, problems: list[codegen.Problem], most_written: int) -> dict:
+    """pass_1: share of the problems whose greedy answer passes the tests; passed: of each. Where nothing can be run safely,
+    not_tested says why; of no problems nothing."""
+    if not problems:
+        return {}
+    suppress = (lm.eos, *(token for text, token in lm.tokenizer.get_vocab().items() if FENCE in text))
+    texts = complete(lm, [problem.question for problem in problems], most_written, suppress, problems[0].stops)
+    try:
+        passed = [v.passed for v in codegen.check_all(problems, [p.cut(text) for p, text in zip(problems, texts)])]
+    except SandboxError as error:
+        return {"not_tested": str(error)}
+    return {"pass_1": sum(passed) / len(passed), "passed": passed}

@@ -1,0 +1,166 @@
+"""What computes the runs with pretrained language models."""
+
+from operator import attrgetter
+
+from ..rewriting.runs import seconds as seconds_of_training
+from ..rewriting.runs import steps as steps_of_training
+from ..store.kinds import Kind, register
+from .specs import (
+    EncryptedSpec,
+    FirstSpec,
+    FromScratchSpec,
+    InstructionMapSpec,
+    InstructionsSpec,
+    InstructSpec,
+    LanguageSpec,
+    MapSpec,
+    RoundsSpec,
+)
+
+steps = attrgetter("n_steps")
+SMOLLM2 = 30 * 576**2
+"""Layers times squared width of SmolLM2."""
+
+
+# ---- encrypted rewriting ---------------------------------------------------------------------------------------------
+
+
+def encrypted(spec, checkpoint, progress):
+    """A pretrained model tuned on encrypted rewriting."""
+    from .encrypted import tuned_run
+
+    return tuned_run(spec, checkpoint, progress)
+
+
+def from_scratch(run, checkpoint, progress):
+    """Encrypted rewriting from random weights."""
+    from .encrypted import from_scratch
+
+    return from_scratch(run, checkpoint, progress)
+
+
+def encrypted_seconds(spec: EncryptedSpec) -> float:
+    length = spec.task.x_len[1] + spec.task.y_len[1] + 2 * spec.task.z_len[1]
+    rewriter = not isinstance(spec.base, str)
+    per_token = spec.base.model.n_layer * spec.base.model.n_embd**2 if rewriter else SMOLLM2
+    examples = spec.tune.n_steps * spec.tune.batch_size
+    examples += spec.n_pretraining * spec.base.train.batch_size if rewriter else 0
+    return 1.3e-9 * examples * length * per_token
+
+
+# ---- instructions ----------------------------------------------------------------------------------------------------
+
+
+def tune(spec, checkpoint, progress):
+    """A tuning on a mixture of instructions."""
+    from .mixtures import tune_run
+
+    return tune_run(spec, checkpoint, progress)
+
+
+def tune_seconds(spec: LanguageSpec) -> float:
+    """A step reads its examples three times; a written token is slow."""
+    trained = 3 * spec.tune.n_steps * spec.tune.batch_size * bool(spec.sets)
+    return 0.5 * (trained + sum(e.n_examples + 5 * spec.n_generate * e.is_benchmark for e in spec.evals))
+
+
+def instruction_map(spec, checkpoint, progress):
+    """The map of instruction sets."""
+    from .instruction_map import map_run
+
+    return map_run(spec, checkpoint, progress)
+
+
+def check_sets(spec):
+    """Whether sets of instructions are here."""
+    from .at_hand import check_sets
+
+    check_sets(spec)
+
+
+# ---- tasks in natural language, and instructions as tasks ------------------------------------------------------------
+
+
+def task_map(spec, checkpoint, progress):
+    """All tasks of a pool, measured."""
+    from .natural_runs import map_run
+
+    return map_run(spec, checkpoint, progress)
+
+
+def first_round(spec, checkpoint, progress):
+    """The first round of a seed."""
+    from .natural_runs import first_run
+
+    return first_run(spec, checkpoint, progress)
+
+
+def rounds(spec, checkpoint, progress, first):
+    """The later rounds of a strategy."""
+    from .natural_runs import rounds_run
+
+    return rounds_run(spec, checkpoint, progress, first)
+
+
+def instructions(spec, checkpoint, progress):
+    """Instructions, measured."""
+    from .instruct_runs import instructions_run
+
+    return instructions_run(spec, checkpoint, progress)
+
+
+def instruct(spec, checkpoint, progress, first):
+    """Tunings on the instructions that a strategy selects."""
+    from .instruct_runs import instruct_run
+
+    return instruct_run(spec, checkpoint, progress, first)
+
+
+def check_tasks(spec):
+    """Whether pools of tasks are here."""
+    from .at_hand import check_tasks
+
+    check_tasks(spec)
+
+
+def check_instructions(spec):
+    """Whether sets of instructions are here, with as many as are asked for."""
+    from .at_hand import check_instructions
+
+    check_instructions(spec)
+
+
+def first(spec):
+    """The run that all strategies of a seed share."""
+    return (spec.first,)
+
+
+def map_seconds(spec: MapSpec) -> float:
+    """How many tasks there are is not known here."""
+    return 1e-4 * 1000 * (spec.k + 1) * spec.n * spec.most_letters
+
+
+def first_seconds(spec: FirstSpec) -> float:
+    trained = 3 * spec.passes * spec.n_initial * spec.n_instances
+    return 1e-4 * (trained + spec.n_candidates * spec.n * (spec.k + 1)) * spec.most_letters
+
+
+def tuned_seconds(spec: RoundsSpec | InstructSpec) -> float:
+    return 1e-4 * 3 * spec.n_steps * spec.tune.batch_size * spec.most_letters
+
+
+def instructions_seconds(spec: InstructionsSpec) -> float:
+    return 4e-4 * spec.n_candidates * (spec.k + 1) * spec.most_letters
+
+
+register(
+    Kind(EncryptedSpec, encrypted, steps, encrypted_seconds),
+    Kind(FromScratchSpec, from_scratch, steps_of_training, seconds_of_training),
+    Kind(LanguageSpec, tune, steps, tune_seconds, check=check_sets),
+    Kind(InstructionMapSpec, instruction_map, steps, lambda spec: 0.05 * len(spec.sets) * spec.n_texts, check=check_sets),
+    Kind(MapSpec, task_map, steps, map_seconds, check=check_tasks),
+    Kind(FirstSpec, first_round, steps, first_seconds, check=check_tasks),
+    Kind(RoundsSpec, rounds, steps, tuned_seconds, needs=first, check=check_tasks),
+    Kind(InstructionsSpec, instructions, steps, instructions_seconds, check=check_instructions),
+    Kind(InstructSpec, instruct, steps, tuned_seconds, needs=first, check=check_instructions),
+)

@@ -1,0 +1,226 @@
+"""Means over seeds with t-intervals, tests of a difference against a margin, and where a curve passes a level.
+
+Every interval here is Student's over seeds, at 95 %. `decide` is the one test that verdicts use: a difference holds where
+its interval lies beyond the margin, it does not hold where the interval lies below it (equivalence, or a clear opposite), and
+is not settled in between. `smallest` says how large an effect the runs could have seen.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+LEVEL = 0.95
+POWER = 0.8
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over n seeds with its t-interval; the bounds of a single seed are infinite: it bounds nothing."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        mean, low, high = (round(value, 2) + 0.0 for value in (self.mean, self.low, self.high))  # 0.00, not -0.00
+        return "–" if self.n == 0 else f"{mean:.2f} [{low:.2f}, {high:.2f}]" if self.n > 1 else f"{mean:.2f}"
+
+    @property
+    def half(self) -> float:
+        """Half of its width."""
+        return (self.high - self.low) / 2
+
+
+NOTHING = Interval(math.nan, math.nan, math.nan, 0)
+"""The interval of no values; no comparison with it is true."""
+
+
+def interval(values, level: float = LEVEL) -> Interval:
+    """The mean of the values and its t-interval.
+
+    >>> print(interval([0.0, 0.5, 1.0]), interval([0.5]), interval([]))
+    0.50 [-0.74, 1.74] 0.50 –
+    """
+    values = np.asarray(list(values), dtype=float)
+    values, n = values[~np.isnan(values)], int((~np.isnan(values)).sum())
+    if n < 2:
+        return Interval(float(values[0]), -math.inf, math.inf, 1) if n else NOTHING
+    mean = float(values.mean())
+    half = t_quantile(n - 1, level) * float(values.std(ddof=1)) / math.sqrt(n)
+    return Interval(mean, mean - half, mean + half, n)
+
+
+def t_quantile(df: int, level: float = LEVEL) -> float:
+    """The quantile of Student's distribution that bounds a two-sided interval.
+
+    >>> round(t_quantile(5), 3)
+    2.571
+    """
+    return float(stdtrit(df, (1 + level) / 2))
+
+
+def smallest(values, level: float = LEVEL) -> float:
+    """The smallest mean that so many values with their spread would have shown to differ from 0, with a power of 80 %; infinite
+    for fewer than two values.
+
+    >>> round(smallest([0.0, 0.1, -0.1, 0.05, -0.05, 0.0]), 3)
+    0.1
+    """
+    values = np.asarray(list(values), dtype=float)
+    if len(values) < 2:
+        return math.inf
+    reach = t_quantile(len(values) - 1, level) + float(stdtrit(len(values) - 1, POWER))
+    return reach * float(values.std(ddof=1)) / math.sqrt(len(values))
+
+
+# ---- decisions -------------------------------------------------------------------------------------------------------
+
+HOLDS, FAILS, OPEN = "holds", "fails", "open"
+
+
+def decide(found: Interval, margin: float = 0.0) -> str:
+    """Whether an effect that a statement says to be above the margin is: HOLDS where its interval lies above, FAILS where it
+    lies below, OPEN otherwise. For a statement that something is small give the negated interval.
+
+    >>> decide(Interval(0.3, 0.2, 0.4, 6), 0.1), decide(Interval(0.0, -0.05, 0.05, 6), 0.1), decide(Interval(0.1, 0.0, 0.2, 6), 0.1)
+    ('holds', 'fails', 'open')
+    """
+    return HOLDS if found.low > margin else FAILS if found.high < margin else OPEN
+
+
+def every(outcomes) -> str:
+    """Of a statement with several parts: HOLDS where all do, FAILS where one fails, OPEN otherwise."""
+    outcomes = list(outcomes)
+    return FAILS if FAILS in outcomes else HOLDS if outcomes and set(outcomes) == {HOLDS} else OPEN
+
+
+def holm(n: int) -> list[float]:
+    """The levels of the intervals of n comparisons, the clearest first, that keep the error over all of them at 5 % (Holm).
+
+    >>> [round(level, 4) for level in holm(3)]
+    [0.9833, 0.975, 0.95]
+    """
+    return [1 - (1 - LEVEL) / (n - i) for i in range(n)]
+
+
+# ---- seed by seed ----------------------------------------------------------------------------------------------------
+
+
+def by_seed(rows, name: str = "unseen", measure: str = "exact_match"):
+    """A measure on an evaluation set by seed, a Series."""
+    return rows[rows["eval"] == name].groupby("seed")[measure].mean()
+
+
+def accuracy(rows, name: str = "unseen", measure: str = "exact_match") -> Interval:
+    """A measure on an evaluation set over the seeds."""
+    return interval(by_seed(rows, name, measure))
+
+
+def change(before, after, name: str = "unseen", measure: str = "exact_match") -> Interval:
+    """How much higher a measure is in the second condition, over the seeds of both: a seed stands for the same streams of rules,
+    inputs and initial weights."""
+    return interval((by_seed(after, name, measure) - by_seed(before, name, measure)).dropna())
+
+
+# ---- shares ----------------------------------------------------------------------------------------------------------
+
+
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """The 95 % Wilson interval of a share of n independent trials; the share may be a mean over repetitions of these trials.
+
+    >>> [round(bound, 3) for bound in wilson(0.5, 10)]
+    [0.237, 0.763]
+    """
+    z2 = float(ndtri((1 + LEVEL) / 2)) ** 2 / n
+    middle, half = share + z2 / 2, math.sqrt(z2 * (share * (1 - share) + z2 / 4))
+    return (middle - half) / (1 + z2), (middle + half) / (1 + z2)
+
+
+# ---- thresholds ------------------------------------------------------------------------------------------------------
+
+
+def crossing(n_rules, accuracy, level: float = 0.5) -> float | None:
+    """Where a curve first rises through the level, linear in log n_rules; None where it never or always is above.
+
+    >>> crossing([100, 10_000], [0.0, 1.0], 0.5)
+    1000.0
+    """
+    for (a, p), (b, q) in pairwise(sorted(zip(n_rules, accuracy))):
+        if p < level <= q:
+            return round(math.exp(math.log(a) + (level - p) / (q - p) * math.log(b / a)), 6)
+    return None
+
+
+def bracket(n_rules, accuracy, level: float = 0.5) -> tuple[float, float]:
+    """Bounds of the number of rules at which a curve first is at the level: equal where `crossing` interpolates it; from
+    0 to the smallest number where that is above already; from the largest to infinity where none is.
+
+    >>> bracket([100, 10_000], [0.0, 1.0]), bracket([100, 300], [0.6, 0.9]), bracket([100, 300], [0.0, 0.2])
+    ((1000.0, 1000.0), (0.0, 100.0), (300.0, inf))
+    """
+    curve = sorted(zip(n_rules, accuracy))
+    if curve[0][1] >= level:
+        return 0.0, float(curve[0][0])
+    place = crossing(n_rules, accuracy, level)
+    return (place, place) if place else (float(curve[-1][0]), math.inf)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A positive quantity by seed, (low, high): equal where it is known; low is 0, or high infinite, where it is not bounded."""
+
+    by_seed: dict[int, tuple[float, float]]
+
+    @property
+    def mean(self) -> tuple[float, float]:
+        """Bounds of the geometric mean over the seeds."""
+        low, high = self.logs().mean(axis=0)
+        return math.exp(low), math.exp(high)
+
+    @property
+    def interval(self) -> Interval | None:
+        """The geometric mean with its interval; None unless it is known for every seed."""
+        if any(low != high for low, high in self.by_seed.values()):
+            return None
+        logs = interval(self.logs()[:, 0])
+        return Interval(math.exp(logs.mean), math.exp(logs.low), math.exp(min(logs.high, 700.0)), logs.n)
+
+    def over(self, other: "Bounds") -> "Bounds | None":
+        """The ratio to another quantity, seed by seed, over the seeds of both; None where there are none."""
+        seeds = [s for s in self.by_seed if s in other.by_seed]
+        with np.errstate(divide="ignore"):
+            ratios = {s: tuple(np.divide(self.by_seed[s], other.by_seed[s][::-1]).tolist()) for s in seeds}
+        return Bounds(ratios) if ratios else None
+
+    def logs(self) -> np.ndarray:
+        """Logarithms of the bounds: (seeds, 2)."""
+        with np.errstate(divide="ignore"):
+            return np.log(np.array(list(self.by_seed.values()), dtype=float))
+
+    def __str__(self) -> str:
+        """The mean with its interval (without one for a single seed), or the bound that is known of it.
+
+        >>> print(Bounds({0: (400.0, 400.0)}), Bounds({0: (0.0, 10.0), 1: (0.0, 10.0)}), Bounds({0: (3000.0, math.inf)}))
+        400 < 10 > 3,000
+        """
+        low, high = self.mean
+        if known := self.interval:
+            return digits(low) + (f" [{digits(known.low)}, {digits(known.high)}]" if known.n > 1 else "")
+        if low == 0 and math.isinf(high):
+            return "not bounded"
+        return f"< {digits(high)}" if low == 0 else f"> {digits(low)}"
+
+
+def threshold(frame, level: float = 0.5) -> Bounds:
+    """The number of rules at which the accuracy on unseen rules passes the level, by seed, or what bounds it."""
+    unseen = frame[frame["eval"] == "unseen"]
+    return Bounds({int(s): bracket(rows["n_rules"], rows["exact_match"], level) for s, rows in unseen.groupby("seed")})
+
+
+def digits(value: float) -> str:
+    """A positive number with at least two digits: 1,234, 56, 7.80, 0.40, 0.025."""
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"

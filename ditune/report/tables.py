@@ -1,0 +1,76 @@
+"""Tables as MyST text, for a notebook cell whose metadata say {"mystnb": {"markdown_format": "myst"}}."""
+
+from .ledger import Claim, Verdict
+from .stats import accuracy, by_seed
+
+
+def table(caption: str, name: str, header: list, rows: list[list]) -> str:
+    """A table with a number and a caption; a cell may hold Markdown.
+
+    >>> print(table("Two numbers", "tab-two", ["I", "accuracy"], [[100, "0.5 | 0.6"]]))
+    :::{table} Two numbers
+    :name: tab-two
+    <BLANKLINE>
+    | I | accuracy |
+    |---|---|
+    | 100 | 0.5 \\| 0.6 |
+    :::
+    """
+    lines = [header, ["---"] * len(header), *rows]
+    text = ["|" + "|".join(cell if cell == "---" else f" {escaped(cell)} " for cell in line) + "|" for line in lines]
+    return "\n".join([f":::{{table}} {caption}", f":name: {name}", "", *text, ":::"])
+
+
+def escaped(cell) -> str:
+    """A cell on one line, its bars escaped."""
+    return " ".join(str(cell).replace("|", "\\|").split())
+
+
+def folded(title: str, text: str) -> str:
+    """Text that is shown when its title is clicked."""
+    return f"::::{{dropdown}} {title}\n\n{text}\n::::"
+
+
+def by_cell(frame, columns: dict[str, str], sets: dict[str, str], caption: str, name: str, measure="exact_match") -> str:
+    """Mean and interval of a measure for each combination of columns, {column: heading}, on each evaluation set, {set: heading},
+    with the values of the seeds on the first set."""
+    rows = []
+    for cell, group in frame.groupby(list(columns), sort=True):
+        found = [accuracy(group, e, measure) for e in sets]
+        raw = ", ".join(f"{value:.2f}" for value in by_seed(group, next(iter(sets)), measure))
+        rows.append([*map(shown, cell), found[0], raw, *found[1:]])
+    first, *others = sets.values()
+    return table(caption, name, [*columns.values(), first, "by seed", *others], rows)
+
+
+def verdicts(found: list[Verdict], caption: str, name: str) -> str:
+    """A row a statement: the verdict, what was seen."""
+    rows = [
+        [f"**{v.claim.id}**", v.claim.statement, f"**{v.verdict}**", " ".join([v.text(), *v.marks])] for v in found
+    ]
+    return table(caption, name, ["", "statement", "verdict", "what was seen"], rows)
+
+
+def rules(claims: tuple[Claim, ...]) -> str:
+    """The claims with their rules, as a MyST definition list."""
+    parts = []
+    for c in claims:
+        rule = f"*Rule.* {c.rule} *Margin.* {c.margin} At least {c.n_seeds} seeds." if c.decide else f"*Out of reach.* {c.scale}"
+        parts.append(f"**{c.id}.** {c.statement}\n: {rule}\n: *Measure.* {c.measure}. *Source.* {c.source}.\n")
+    return "\n".join(parts)
+
+
+def shown(value) -> str:
+    """A value of a spec in a table.
+
+    >>> shown((3, 3)), shown((1,)), shown((3, 6)), shown(("repeated", "periodic")), shown(128_000), shown(0.003), shown(False)
+    ('3', '1', '3 to 6', 'repeated + periodic', '128,000', '0.003', 'no')
+    """
+    if isinstance(value, tuple):
+        between = " + " if isinstance(value[0], str) else " to " if len(value) == 2 else ", "
+        return shown(value[0]) if len(set(value)) == 1 else between.join(map(shown, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value in ("adamw", "muon"):
+        return {"adamw": "AdamW", "muon": "Muon"}[value]
+    return "none" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
