@@ -1,9 +1,9 @@
-# make book [PROFILE=smoke|laptop|workstation|paper]   run the notebooks and build the pages
+# make book [PROFILE=smoke|study|paper]   run the notebooks and build the pages
 # make test                                            lint and test
 # make clean                                           remove the environment and the pages; keeps the run records in .ditune
 # PYTHON=python3.12 chooses the interpreter of the environment.
 PYTHON ?= python3
-PROFILE ?= laptop
+PROFILE ?= study
 
 VENV := .venv
 BIN := $(VENV)/bin

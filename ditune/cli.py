@@ -23,7 +23,7 @@ JOBS = "Processes at the same time."
 LIMIT = "Stop then; the same command goes on from there."
 FORCE = "Compute and execute again what is there, and report what drifted."
 
-profile_option = click.option("--profile", default="laptop", show_default=True, help=PROFILE)
+profile_option = click.option("--profile", default="study", show_default=True, help=PROFILE)
 parameter_option = click.option("-p", "--parameter", nargs=2, multiple=True, metavar="NAME VALUE", help=PARAMETER)
 jobs_option = click.option("--jobs", default=2, show_default=True, type=click.IntRange(1), help=JOBS)
 force_option = click.option("--force", is_flag=True, help=FORCE)

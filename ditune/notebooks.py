@@ -140,9 +140,12 @@ def _plan_one(stem: str, own: dict, from_profile: dict, given: dict) -> Plan:
 
 def specs(stem: str, parameters: dict) -> list[Spec]:
     """The runs that a notebook needs; none where it has no entry in `experiments.SPECS`."""
-    from . import experiments
+    from . import experiments, study
 
-    return list(dict.fromkeys(experiments.SPECS[stem](**parameters))) if stem in experiments.SPECS else []
+    try:
+        return list(dict.fromkeys(study.module_of(stem).runs(**parameters)))
+    except ModuleNotFoundError:  # not moved to chapters/ yet
+        return list(dict.fromkeys(experiments.SPECS[stem](**parameters))) if stem in experiments.SPECS else []
 
 
 def parse(name: str, text: str):
@@ -285,4 +288,4 @@ def clean(notebook):
             cell.metadata.pop(name, None)
         if "injected-parameters" in cell.metadata.get("tags", ()):
             cell.id = "injected-parameters"
-            cell.metadata.tags = ["injected-parameters"]
+            cell.metadata.tags = ["injected-parameters", "hide-input"]

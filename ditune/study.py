@@ -1,26 +1,30 @@
-"""The study: run specs, execute notebooks, find what is recorded.
+"""The study: what a chapter runs, looked up, computed where it is missing, checked by computing a sample of it again.
 
-`run` is what a notebook calls: it looks up every spec, computes what is missing, and returns a table. The same specs
-can be computed without Jupyter (`compute`). `run_notebooks` computes the runs of several notebooks first, with one
-progress bar, and then executes the notebooks, which find them recorded.
+    chapter = study.chapter("02_number_of_rules", globals())    # the first code cell of a notebook
+    chapter.frame, chapter.verdicts(), chapter.settings()
+
+A page shows the recorded study, the records in `results/`, whatever the machine. `run_notebooks` computes what is not recorded,
+computes a sample of what is again, and executes the notebooks, which say on how much of it this machine agrees.
 """
 
+import functools
+import importlib
 import multiprocessing
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from types import ModuleType
 
 from tqdm import tqdm
 
 from . import notebooks
+from .report import ledger, tables
 from .specs import Spec
-from .store import backends, records
+from .store import backends, checks, records
 from .store.kinds import kind_of
-
-PROFILES = ("paper", "workstation", "laptop", "smoke")
-"""From the largest to the smallest."""
 
 
 class RunsFailed(RuntimeError):
@@ -33,14 +37,111 @@ class RunsFailed(RuntimeError):
         super().__init__("\n  ".join([title, *lines]))
 
 
+# ---- a chapter -------------------------------------------------------------------------------------------------------
+
+
+def module_of(name: str) -> ModuleType:
+    """The module of a chapter: of the notebook `02_number_of_rules` it is `ditune.chapters.number_of_rules`."""
+    return importlib.import_module(f"ditune.chapters.{name.partition('_')[2]}")
+
+
+def chapter(name: str, values: dict) -> "Chapter":
+    """The chapter of a notebook with its parameters, of which `values` holds at least all; what is missing is computed."""
+    from .report import plots
+
+    plots.use_style()
+    module = module_of(name)
+    parameters = {key: values[key] for key in notebooks.defaults(name)}
+    specs = list(dict.fromkeys(module.runs(**parameters)))
+    compute(missing(specs))
+    return Chapter(name, module, parameters, specs)
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A chapter's runs with what is recorded of them."""
+
+    name: str
+    module: ModuleType
+    parameters: dict
+    specs: list[Spec]
+
+    @functools.cached_property
+    def frame(self):
+        """The table that figures and rules are made from: `frame` of the module, or one row a run and evaluation set."""
+        return self.module.frame(self) if hasattr(self.module, "frame") else records.frame(self.specs)
+
+    @functools.cached_property
+    def slices(self):
+        """The metrics by slice (`records.slices`)."""
+        return records.slices(self.specs)
+
+    @functools.cached_property
+    def curves(self):
+        """The learning curves (`records.curves`)."""
+        return records.curves(self.specs)
+
+    @functools.cached_property
+    def records(self) -> list[records.Record]:
+        """The records of the runs, in their order."""
+        return [record for spec in self.specs if (record := records.find(spec)) and record.result is not None]
+
+    # ---- what was computed again here
+
+    @functools.cached_property
+    def checks(self) -> list[checks.Check]:
+        """The recorded runs that were computed again on this machine, each compared with its record."""
+        return checks.of(self.specs)
+
+    @property
+    def again(self) -> list[str]:
+        """Their keys, for the rings in a figure."""
+        return [check.spec.key for check in self.checks]
+
+    def computed_again(self) -> str:
+        """How far this machine agrees with the record, in a sentence."""
+        return checks.in_words(self.checks, len(self.specs))
+
+    # ---- verdicts and settings
+
+    @functools.cached_property
+    def judged(self) -> list[ledger.Verdict]:
+        """The verdicts on the chapter's claims."""
+        claims = getattr(self.module, "CLAIMS", ())
+        return [ledger.judge(claim, claim.table(self) if claim.table else self.frame) for claim in claims]
+
+    def verdicts(self) -> str:
+        """A table with a row a statement; each verdict is glued under `verdict_ID` and `seen_ID` for other pages."""
+        from .report.notebook import glue
+
+        for verdict in self.judged:
+            glue(f"verdict_{verdict.claim.id}", verdict.verdict)
+            glue(f"seen_{verdict.claim.id}", verdict.text())
+        caption = "The statements, each with its verdict and what was seen; means with 95 % t-intervals over seeds"
+        return tables.verdicts(self.judged, caption, f"tab-verdicts-{self.name[:2]}")
+
+    def rules(self) -> str:
+        """The rules of the verdicts, folded."""
+        return tables.folded("How each statement is decided", tables.rules(self.module.CLAIMS))
+
+    def settings(self) -> str:
+        """The paper's settings beside those of the runs, folded."""
+        from .chapters.settings import table
+
+        return tables.folded("Settings, beside the paper's", table(self))
+
+
 # ---- a set of runs ---------------------------------------------------------------------------------------------------
 
 
-def run(specs: Iterable[Spec], jobs: int = 2, desc: str = "runs", client: str | None = None):
-    """The records of the specs as a DataFrame (`records.frame`); what has no fresh record is computed first."""
-    specs = list(specs)
-    compute(specs, jobs, desc, client=client)
-    return records.frame(specs)
+def missing(specs: Iterable[Spec]) -> list[Spec]:
+    """The specs that have no result, of whatever sources."""
+    return [spec for spec in specs if not (record := records.find(spec)) or record.state == "failed"]
+
+
+def stale(specs: Iterable[Spec]) -> list[Spec]:
+    """The specs that have no fresh result."""
+    return [spec for spec in specs if not records.find_fresh(spec)]
 
 
 def compute(
@@ -51,19 +152,18 @@ def compute(
     client: str | None = None,
     minutes: float = float("inf"),
 ):
-    """Compute the specs that have no fresh record, with `force` all of them, in `jobs` processes.
+    """Compute the specs, in `jobs` processes, but for those that have a fresh record here; with `force` these too.
 
     With `client`, the address of a Dask scheduler, its workers compute. After `minutes` the runs that are going on are
-    left at their checkpoints. With `force`, a result that is not the recorded one is reported as drift.
-    Raises RunsFailed after everything else is done, and SpecError before anything starts if data of a run are not here.
+    left at their checkpoints. Raises RunsFailed after everything else is done, and SpecError before anything starts if
+    data of a run are not here.
     """
-    todo = [spec for spec in dict.fromkeys(specs) if force or not records.find_fresh(spec)]
+    todo = list(dict.fromkeys(specs))
     if not todo:
         return
     if not client:  # a cluster's workers may have data that this machine lacks
         check_data(todo)
     todo.sort(key=lambda spec: (bool(kind_of(spec).needs(spec)), -kind_of(spec).seconds(spec)))
-    before = {spec: records.find_fresh(spec) for spec in todo} if force else {}
     backend = backends.choose(jobs, client)
     deadline, wait, failed = time.monotonic() + 60 * minutes, False, {}
     with Bar(todo, desc) as bar:
@@ -76,8 +176,6 @@ def compute(
                 bar.finish(spec)
                 if data["error"]:
                     failed[spec] = data
-                elif before.get(spec):
-                    bar.write(drift(before[spec].data, data))
             todo, wait = left, True
     if failed:
         raise RunsFailed(failed)
@@ -91,24 +189,17 @@ def check_data(specs: list[Spec]) -> None:
             check(spec)
 
 
-def drift(old: dict, new: dict) -> str:
-    """One line that says how a result computed again differs from the recorded one; empty where it does not."""
-    if records.repeatable(old) == records.repeatable(new):
-        return ""
-    before, after = (data["result"]["metrics"] for data in (old, new))
-    both = [(name, before[name].get("exact_match"), after[name].get("exact_match")) for name in after if name in before]
-    changes = ", ".join(f"{name} {was} -> {now}" for name, was, now in both)
-    return f"drift in {new['key']}, recorded {old['date']}: exact match {changes}"
-
-
 class Bar:
-    """Progress over all runs in steps, with the rate and the time that remains."""
+    """Progress over all runs, in steps that are weighed by what they cost, with the time that remains."""
 
     def __init__(self, todo: list[Spec], desc: str):
-        self.total = {spec: kind_of(spec).steps(spec) for spec in todo}
-        self.at, self.finished = dict.fromkeys(todo, 0), 0
+        self.seconds = {spec: kind_of(spec).seconds(spec) for spec in todo}
+        self.steps = {spec: kind_of(spec).steps(spec) for spec in todo}
+        self.done, self.finished = dict.fromkeys(todo, 0.0), 0
         watched = sys.stderr.isatty() or "ipykernel" in sys.modules
-        self.tqdm = tqdm(total=sum(self.total.values()), desc=desc, unit="step", mininterval=0.5 if watched else 30)
+        shape = "{desc}: {percentage:3.0f}%|{bar}| [{elapsed}<{remaining}{postfix}]"
+        total = sum(self.seconds.values())
+        self.tqdm = tqdm(total=total, desc=desc, bar_format=shape, mininterval=0.5 if watched else 30)
 
     def __enter__(self):
         return self
@@ -118,35 +209,69 @@ class Bar:
 
     def show(self, spec: Spec, step: int):
         """The run of `spec` is at `step`."""
-        self.tqdm.update(step - self.at[spec])
-        self.at[spec] = step
+        done = self.seconds[spec] * min(1.0, step / max(1, self.steps[spec]))
+        self.tqdm.update(done - self.done[spec])
+        self.done[spec] = done
 
     def finish(self, spec: Spec):
         """The run of `spec` has ended."""
         self.finished += 1
-        self.tqdm.set_postfix_str(f"{self.finished}/{len(self.total)} runs", refresh=False)
-        self.show(spec, self.total[spec])
+        self.tqdm.set_postfix_str(f"{self.finished}/{len(self.seconds)} runs", refresh=False)
+        self.show(spec, self.steps[spec])
 
-    def write(self, line: str):
-        """A line above the bar."""
-        if line:
-            self.tqdm.write(line, file=sys.stderr)
+
+# ---- what is computed again ------------------------------------------------------------------------------------------
+
+
+def to_check(planned: notebooks.Plan, which: str) -> list[Spec]:
+    """The recorded runs of a chapter that are to be computed again: none of them; a sample, which the chapter names; those whose
+    turn it is tonight; all. Runs whose data are not here are left out."""
+    recorded = [spec for spec in planned.specs if records.find(spec, [records.results()])]
+    if which == "none" or not recorded:
+        return []
+    if which == "sample":
+        name = getattr(module_of(planned.stem), "sample", cheapest)
+        recorded = [spec for spec in name(recorded) if records.find(spec, [records.results()])]
+    elif which == "night":
+        recorded = [spec for spec in recorded if checks.is_tonights(spec)]
+    return [spec for spec in recorded if at_hand(spec)]
+
+
+def cheapest(specs: list[Spec]) -> list[Spec]:
+    """The run that took least time."""
+    return sorted(specs, key=lambda spec: records.find(spec).result.get("wall_s") or 0.0)[:1]
+
+
+def at_hand(spec: Spec) -> bool:
+    """Whether the data of a run are here."""
+    from .specs import SpecError
+
+    try:
+        check_data([spec])
+    except SpecError:
+        return False
+    return True
 
 
 # ---- notebooks -------------------------------------------------------------------------------------------------------
 
 
 def run_notebooks(
-    plans: list[notebooks.Plan], profile: str, jobs: int = 2, force: bool = False
+    plans: list[notebooks.Plan], profile: str, jobs: int = 2, force: bool = False, check: str = "none"
 ) -> Iterator[tuple[str, str, str]]:
-    """Compute the runs of the planned notebooks, then execute those whose copies in the book are not current.
+    """Compute what the planned notebooks lack and what is to be checked, then execute those whose copies are not current.
 
     Gives (notebook, "executed" | "unchanged" | "failed", error) as they come. A notebook that fails, or one of whose
-    runs failed, keeps its previous copy. With `force` everything is computed and executed again.
+    runs failed, keeps its previous copy. With `force` all notebooks are executed again, and what was computed on this
+    machine is computed again.
     """
+    again = [spec for planned in plans for spec in to_check(planned, check)]
+    again = [spec for spec in again if force or not records.find_fresh(spec, [records.local()])]
+    lacking = [spec for planned in plans for spec in (planned.specs if force else missing(planned.specs))]
+    lacking = [spec for spec in lacking if not records.find(spec, [records.results()])]
     failed = {}
     try:
-        compute([spec for planned in plans for spec in planned.specs], jobs, force=force)
+        compute(lacking + again, jobs, force=force)
     except RunsFailed as error:
         failed = error.failed
     todo = []
@@ -160,34 +285,10 @@ def run_notebooks(
     context = multiprocessing.get_context("spawn")
     with futures.ProcessPoolExecutor(jobs, context, backends.start_worker) as pool:
         pending = {pool.submit(notebooks.execute, planned, profile): planned for planned in todo}
-        for future in tqdm(futures.as_completed(pending), "notebooks", len(pending), unit="notebook", disable=not pending):
+        done = futures.as_completed(pending)
+        for future in tqdm(done, "notebooks", len(pending), unit="notebook", disable=not pending):
             try:
                 error = future.result()
             except BrokenProcessPool:
                 error = "a process that executes notebooks was killed"
             yield pending[future].stem, "failed" if error else "executed", error
-
-
-# ---- what is recorded ------------------------------------------------------------------------------------------------
-
-
-def recorded(notebook: str, live_profile: str):
-    """The largest profile that has committed records of a notebook's runs, and these records as a DataFrame.
-
-    Its `attrs` say how many of the profile's `runs` are `recorded`. Without any committed record: the live profile
-    and what the store has of it.
-    """
-    specs = {p: notebooks.plan([notebook], p)[0].specs for p in PROFILES if p in notebooks.profiles()}
-    for profile, of_profile in specs.items():
-        found = records.frame(of_profile, [records.results()])
-        if len(found):
-            found.attrs = {"runs": len(of_profile), "recorded": found["key"].nunique()}
-            return profile, found
-    return live_profile, records.frame(specs.get(live_profile, []))
-
-
-def profile_of(notebook: str, specs: Iterable[Spec]) -> str:
-    """The profile that has just these runs of a notebook; "own parameters" where none has."""
-    specs = set(specs)
-    same = (p for p in notebooks.profiles() if set(notebooks.plan([notebook], p)[0].specs) == specs)
-    return next(same, "own parameters")

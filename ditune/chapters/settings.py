@@ -6,6 +6,8 @@ this experiment, in agreement with all that is), "read off" (from a figure), "no
 
 from dataclasses import dataclass
 
+from ..report import tables
+from ..report.tables import shown
 from ..rewriting.specs import RunSpec
 
 PAPER = RunSpec()
@@ -74,36 +76,32 @@ EVALUATION = (
 )
 
 
-def shown(value) -> str:
-    """A value of a spec in a table.
-
-    >>> shown((3, 3)), shown((1,)), shown((3, 6)), shown(("repeated", "periodic")), shown(128_000), shown(0.003), shown(False)
-    ('3', '1', '3 to 6', 'repeated + periodic', '128,000', '0.003', 'no')
-    """
-    if isinstance(value, tuple):
-        between = " + " if isinstance(value[0], str) else " to " if len(value) == 2 else ", "
-        return shown(value[0]) if len(set(value)) == 1 else between.join(map(shown, value))
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if value in ("adamw", "muon"):
-        return {"adamw": "AdamW", "muon": "Muon"}[value]
-    return "none" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
-
-
 def values_of(specs: list[RunSpec], setting: Setting) -> list:
     """The different values of a setting in the runs, in order."""
     return list(dict.fromkeys(getattr(getattr(spec, setting.part), setting.field) for spec in specs))
 
 
-def row(tables: dict[str, list[RunSpec]], setting: Setting) -> list[str] | None:
-    """Setting, paper, label, the value in each set of runs (bold where it is not the default), why; None where there is
-    nothing to say."""
+def table(chapter, specs: list[RunSpec] | None = None) -> str:
+    """The paper's settings of its main experiment and those of a chapter's trainings (or of some runs), bold where they differ."""
+    specs = [spec for spec in (specs or chapter.specs) if isinstance(spec, RunSpec)]
+    rows = [row for setting in SETTINGS if (row := row_of(specs, setting))]
+    test, seeds = EVALUATION
+    n_test = specs[0].evals[0].n_examples
+    differs = n_test != PAPER.evals[0].n_examples
+    rows.append([test.name, test.paper, test.label, marked(shown(n_test), differs), test.otherwise if differs else test.why])
+    rows.append([seeds.name, "–", seeds.label, str(len({spec.seed for spec in specs})), seeds.why])
+    caption = "The paper's settings and those of these runs; bold where they differ"
+    return tables.table(caption, f"tab-settings-{chapter.name[:2]}", ["setting", "paper", "label", "here", "why"], rows)
+
+
+def row_of(specs: list[RunSpec], setting: Setting) -> list[str] | None:
+    """Setting, paper, label, the value here (bold where it is not the default), why; None where there is nothing to say."""
     default = getattr(getattr(PAPER, setting.part), setting.field)
-    same = all(values_of(specs, setting) == [default] for specs in tables.values())
+    same = values_of(specs, setting) == [default]
     if same and not setting.always:
         return None
-    ours = [marked(cell(specs, setting), values_of(specs, setting) != [default]) for specs in tables.values()]
-    return [setting.name, setting.paper or "–", setting.label, *ours, setting.why if same else setting.otherwise]
+    why = setting.why if same else setting.otherwise
+    return [setting.name, setting.paper or "–", setting.label, marked(cell(specs, setting), not same), why]
 
 
 def cell(specs: list[RunSpec], setting: Setting) -> str:
@@ -124,19 +122,3 @@ def marked(text: str, differs: bool) -> str:
 def epochs(spec: RunSpec) -> float:
     """How often a run passes over its training examples."""
     return spec.train.n_steps * spec.train.batch_size / spec.task.n_examples
-
-
-def rows(tables: dict[str, list[RunSpec]]) -> list[list[str]]:
-    """The paper's settings and those of one or more sets of runs, {"profile laptop": specs}; columns as in `header`."""
-    out = [found for setting in SETTINGS if (found := row(tables, setting))]
-    test, seeds = EVALUATION
-    n_tests = [specs[0].evals[0].n_examples for specs in tables.values()]
-    differ = [n != PAPER.evals[0].n_examples for n in n_tests]
-    out.append([test.name, test.paper, test.label, *map(marked, map(shown, n_tests), differ), test.otherwise if any(differ) else test.why])
-    out.append([seeds.name, "–", seeds.label, *(str(len({spec.seed for spec in specs})) for specs in tables.values()), seeds.why])
-    return out
-
-
-def header(tables: dict[str, list[RunSpec]]) -> list[str]:
-    """The columns of `rows`."""
-    return ["setting", "paper", "label", *tables, "why"]

@@ -4,10 +4,10 @@ A function's keywords are the parameters of its notebook, so a notebook, the com
 specs. Nothing heavy is imported: a wrong parameter is reported before anything starts.
 """
 
+from ..chapters.common import listed, literal
 from ..specs import unknown
 from . import rewriting
 from .algorithms import running_algorithms
-from .common import listed, literal
 from .encrypted import encrypted_rewriting
 from .language import code_generation, instruction_map
 from .natural import natural_instructions, self_instruct

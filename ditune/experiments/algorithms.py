@@ -3,9 +3,9 @@
 Parameters that other chapters have too are explained in `ditune.experiments.rewriting`.
 """
 
+from ..chapters.common import listed, literal, rewriting_run, seeds_of, tested, without
 from ..rewriting.specs import AlgorithmSpec, EvalSpec, RunSpec, TaskSpec
 from ..specs import SpecError
-from .common import listed, literal, rewriting_run, seeds_of, tested, without
 
 
 def running_algorithms(

@@ -3,10 +3,10 @@
 Parameters that other chapters have too are explained in `ditune.experiments.rewriting`.
 """
 
+from ..chapters.common import listed, literal, rewriting_run, seeds_of, tested, without
 from ..language.specs import EncryptedSpec, FromScratchSpec
 from ..rewriting.specs import RunSpec, TaskSpec
 from ..specs import Spec, SpecError
-from .common import listed, literal, rewriting_run, seeds_of, tested, without
 
 
 def encrypted_rewriting(bases, n_rules, from_scratch, halved_rules, kept_share, tail_alpha, first_seed, n_seeds, n_test, task, tune, model, train) -> list[Spec]:

@@ -1,10 +1,10 @@
 """Chapters 13 and 14: mixtures of instructions for a pretrained model, and a map of instruction sets."""
 
+from ..chapters.common import listed, literal, seeds_of, without
 from ..language.instructions import DOMAINS, SETS, at_hand, find
 from ..language.pretrained import TuneSpec
 from ..language.specs import InstructionMapSpec, LanguageSpec
 from ..specs import SpecError
-from .common import listed, literal, seeds_of, without
 
 
 def code_generation(

@@ -1,11 +1,11 @@
 """Chapters 15 and 16: which tasks in natural language, and which instructions, to train on next."""
 
+from ..chapters.common import listed, literal, seeds_of, without
 from ..language.instructions import DOMAINS, at_hand
 from ..language.pretrained import TuneSpec
 from ..language.self_instruct import human_at_hand
 from ..language.specs import InstructionsSpec, InstructSpec, MapSpec, RoundsSpec
 from ..specs import Spec
-from .common import listed, literal, seeds_of, without
 
 HUMAN = "human"
 

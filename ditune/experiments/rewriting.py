@@ -5,9 +5,9 @@ first_seed .. first_seed + n_seeds - 1 of each cell; n_test, examples of each ev
 of `TaskSpec`, `ModelSpec`, `TrainSpec` that differ from the paper's. A cell that two chapters share is one run.
 """
 
+from ..chapters.common import MOST_SHOWN, listed, literal, rewriting_run, seeds_of, tested, without
 from ..rewriting.specs import POSITIONS, EvalSpec, ProbeSpec, RunSpec, TaskSpec
 from ..specs import SpecError
-from .common import MOST_SHOWN, listed, literal, rewriting_run, seeds_of, tested, without
 
 FAMILIES = ["repeated", "periodic", "mirrored"]
 """The restricted families, which the tests of the chapter on them are drawn from."""

@@ -4,7 +4,7 @@ Parameters that other chapters have too are explained in `ditune.experiments.rew
 """
 
 from ..active.specs import MeasureSpec, SelectSpec
-from .common import listed, literal, seeds_of, without
+from ..chapters.common import listed, literal, seeds_of, without
 
 OF_MAP = ("random", "uncertainty", "easy", "difficult")
 """The strategies that train on a group of the task map, and random selection; uncertainty takes the ambiguous tasks."""

@@ -61,6 +61,8 @@ class Claim:
     scale: str = ""
     """What it would take, where it is out of reach."""
     n_seeds: int = SEEDS
+    table: Callable | None = None
+    """The table that the rule reads, a function of the chapter; the chapter's own where it is not given."""
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ def compute(
             waiting = functools.partial(report, 0, kind_of(specs[0]).steps(specs[0]))
             by_key = sorted(specs, key=lambda spec: spec.key)  # all processes in one order, so that none waits in a circle
             mine = [spec for spec in by_key if locks.enter_context(locked(spec, wait, waiting))]
-            fresh = {} if force else {spec: records.find_fresh(spec) for spec in mine}
+            fresh = {} if force else {spec: records.find_fresh(spec, [records.local()]) for spec in mine}
             found = {spec: record.data for spec, record in fresh.items() if record}
             todo = [spec for spec in specs if spec in mine and spec not in found]
             found |= zip(todo, train_and_record(todo, report)) if todo else {}
@@ -233,6 +233,8 @@ def results_of(pack: list[Spec], checkpoint: Path, report: Report) -> list[dict]
 
 def result_of(spec: Spec, report: Report) -> dict:
     """The result of a spec that another run begins with: recorded, or computed now, or waited for."""
+    if record := records.find_fresh(spec):
+        return record.result
     (data,) = compute([spec], lambda step, n_steps: report(0, 1), wait=True)
     if data is None:
         raise Stopped

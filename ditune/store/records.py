@@ -11,6 +11,7 @@ file is either whole or absent. There are two folders: the local `.ditune/record
 
 import dataclasses
 import datetime
+import functools
 import json
 import os
 import warnings
@@ -116,24 +117,25 @@ def write(path: Path, text: str):
 
 
 def find(spec: Spec, folders: Iterable[Path] | None = None) -> Record | None:
-    """The record of a spec: a fresh one, else a stale one, else that of its failure, else None."""
-    folders = [local(), results()] if folders is None else folders
-    sources, stale = kind_of(spec).code(), None
+    """The record of a spec: the committed one, else a local one, else that of its failure, else None.
+
+    The study is what is committed; a local record of the same spec is there to be compared with it (`checks`).
+    """
+    folders = [results(), local()] if folders is None else list(folders)
+    code = kind_of(spec).code()
     for folder in folders:
         path = folder / f"{spec.key}.json"
         data = _read(path)
-        if data is None or not _same_spec(data["spec"], spec.to_dict()):
-            continue
-        if data["sources"] == sources:
-            return Record(spec, "fresh", path, data)
-        stale = stale or Record(spec, "stale", path, data)
-    return stale or next((record for folder in folders if (record := failure(spec, folder))), None)
+        if data is not None and _same_spec(data["spec"], spec.to_dict()):
+            return Record(spec, "fresh" if data["sources"] == code else "stale", path, data)
+    return next((record for folder in folders if (record := failure(spec, folder))), None)
 
 
 def find_fresh(spec: Spec, folders: Iterable[Path] | None = None) -> Record | None:
     """The fresh record of a spec, if there is one: such a spec is not computed again."""
-    record = find(spec, folders)
-    return record if record and record.state == "fresh" else None
+    folders = [results(), local()] if folders is None else list(folders)
+    found = (find(spec, [folder]) for folder in folders)
+    return next((record for record in found if record and record.state == "fresh"), None)
 
 
 def failure(spec: Spec, folder: Path | None = None) -> Record | None:
@@ -171,12 +173,18 @@ def last_line(data: dict) -> str:
 def _read(path: Path) -> dict | None:
     """A record's content; one that cannot be read is ignored with a warning, and so computed again."""
     try:
+        return _parsed(path, path.stat().st_mtime_ns)
+    except FileNotFoundError:
+        return None
+
+
+@functools.lru_cache(None)
+def _parsed(path: Path, modified: int) -> dict | None:
+    try:
         data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
         if data["key"] != path.name.split(".")[0] or not data.keys() >= {"kind", "spec", "sources", "result", "error"}:
             raise ValueError("not a record of this name")
         return data
-    except FileNotFoundError:
-        return None
     except (ValueError, KeyError, TypeError) as error:
         warnings.warn(f"ignored the damaged record {path}: {error}", stacklevel=3)
         return None

@@ -1,4 +1,9 @@
-"""What the functions of all chapters share: reading parameters, and runs that are tested on seen and unseen rules."""
+"""What the chapters share: reading parameters, and runs of rewriting that are tested on seen and unseen rules.
+
+Parameters that several chapters have: n_rules, a list of numbers of training rules; first_seed and n_seeds, the seeds
+first_seed .. first_seed + n_seeds - 1 of each cell; n_test, examples of each evaluation set; task, model, train, the fields of
+`TaskSpec`, `ModelSpec`, `TrainSpec` that differ from the paper's. A cell that two chapters share is one run.
+"""
 
 import yaml
 
@@ -57,3 +62,13 @@ def tested(n_test: int, task: dict | None = None) -> list[EvalSpec]:
 def rewriting_run(task: dict, model: dict, train: dict, evals: list[EvalSpec], seed: int) -> RunSpec:
     """A run of the given settings."""
     return RunSpec.of(task=task, model=model, train=train, evals=evals, seed=seed)
+
+
+def by_rules(n_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
+    """A run for each number of rules and seed."""
+    task, model, train = without("task", task, "n_rules"), literal("model", model, dict), literal("train", train, dict)
+    return [
+        rewriting_run(task | {"n_rules": n}, model, train, tested(n_test), seed)
+        for n in listed("n_rules", n_rules, int)
+        for seed in seeds_of(first_seed, n_seeds)
+    ]

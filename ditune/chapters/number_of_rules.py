@@ -1,0 +1,163 @@
+"""02: accuracy on unseen rules against the number of training rules, at a fixed number of examples (D1 to D4).
+
+Source: Zhang et al. 2024 (arXiv 2405.19787), symbolic experiments; the curve is figure 2a of arXiv 2402.10891.
+"""
+
+from ..report import plots, tables
+from ..report.ledger import HIGH, LEARNT, LOW, Claim, Finding
+from ..report.stats import FAILS, HOLDS, OPEN, accuracy, threshold
+from ..rewriting.specs import RunSpec
+from .common import by_rules
+
+FEW_EXAMPLES = 20
+"""Examples of each rule that count as few."""
+SHARP = 3
+"""A transition is sharp where so many times as many rules take the accuracy from LOW to HIGH."""
+PAPER_CURVE = dict.fromkeys((10, 20, 50, 100, 200, 300), 0.0) | {
+    400: 0.13, 500: 0.85, 600: 0.925, 1000: 0.98, 2000: 0.987, 2500: 0.983, 5000: 0.987,
+    10_000: 0.993, 100_000: 0.991, 1_000_000: 0.991,
+}  # fmt: skip
+"""Accuracy on unseen rules by number of rules, N = 10^6: read off figure 2a of the paper's first version, to +-0.005. Beside
+three values stands a spread: +-0.02 at 400 rules, +-0.03 at 500, +-0.015 at 600."""
+SETS = {"unseen": "unseen rules", "seen": "seen rules"}
+
+
+def runs(n_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
+    """A training for each number of rules and seed, at the same number of examples (2405.19787; the paper: 10 to 10^6 rules)."""
+    return by_rules(n_rules, first_seed, n_seeds, n_test, task, model, train)
+
+
+def sample(specs: list[RunSpec]) -> list[RunSpec]:
+    """One seed at four numbers of rules across the transition, so that the headline curve is trained on the reader's machine."""
+    seed = min(spec.seed for spec in specs)
+    return [spec for spec in specs if spec.seed == seed and spec.task.n_rules in (100, 300, 1000, 10_000)]
+
+
+# ---- claims ----------------------------------------------------------------------------------------------------------
+
+
+def cells(frame) -> list[tuple]:
+    """(number of rules, examples of each, accuracy on unseen rules, on seen rules), ascending."""
+    groups = frame.groupby("n_rules")
+    return [(int(n), group["n_examples"].iloc[0] / n, accuracy(group), accuracy(group, "seen")) for n, group in groups]
+
+
+def said(cell) -> str:
+    """A cell in words."""
+    n, each, unseen, seen = cell
+    return f"{n:,} rules with {each:,.4g} examples each: {unseen} on unseen rules, {seen} on seen ones"
+
+
+def few_seeds(grid) -> int:
+    """Seeds of the cell with the fewest."""
+    return min(unseen.n for _, _, unseen, _ in grid)
+
+
+def diverse_enough(frame) -> Finding:
+    """D1."""
+    grid = cells(frame)
+    before = [c for c in grid if c[3].low >= LEARNT and c[2].high <= LOW]
+    few = [c for c in grid if c[1] <= FEW_EXAMPLES]
+    after = [c for c in few if before and c[0] > before[0][0] and c[2].low >= HIGH]
+    if after:
+        return Finding(HOLDS, f"{said(before[0])}; {said(after[-1])}.", after[-1][2], n_seeds=few_seeds([before[0], after[-1]]))
+    learnt = few and all(seen.low >= LEARNT and unseen.high < HIGH for _, _, unseen, seen in few)
+    shown = few[-1] if few else grid[-1]
+    return Finding(FAILS if learnt else OPEN, f"{said(shown)}.", shown[2], n_seeds=few_seeds(grid))
+
+
+def sharp(frame) -> Finding:
+    """D4, its kind: how much of the number of rules the change takes."""
+    grid = cells(frame)
+    after = next((c for c in grid if c[2].low >= HIGH), None)
+    before = [c for c in grid if c[2].high <= LOW and c[3].low >= LEARNT and after and c[0] < after[0]]
+    between = [c for c in grid if c[3].low >= LEARNT and c[2].low > LOW and c[2].high < HIGH]
+    at_most = after[0] / before[-1][0] if before else float("inf")
+    at_least = between[-1][0] / between[0][0] if between else 1.0
+    place = threshold(frame)
+    text = f"The accuracy passes one half at {place} rules"
+    if before:
+        text += f"; the rise from {LOW} to {HIGH} takes at most {at_most:.1f} times as many rules"
+    outcome = HOLDS if at_most <= SHARP else FAILS if at_least > SHARP else OPEN
+    return Finding(outcome, text + ".", place.interval, n_seeds=few_seeds(grid))
+
+
+SOURCE = "arXiv 2405.19787, symbolic experiments"
+MEASURE = "exact match on examples of unseen rules; for what was learnt, on new inputs of seen rules"
+PAPER_SCALE = "the paper's sizes and 50 passes over 10^6 examples: half an hour of an H100 for each run"
+CLAIMS = (
+    Claim(
+        "D1",
+        "Rules that were never seen are applied once the training rules are diverse enough, even with few examples of each.",
+        "arXiv 2405.19787, abstract",
+        MEASURE,
+        f"Holds where at some number of rules the seen ones are learnt (at least {LEARNT}) and unseen ones are not applied (at "
+        f"most {LOW}), and at a larger number, with at most {FEW_EXAMPLES} examples of each, unseen ones are (at least {HIGH}). "
+        f"Does not hold where with so few examples seen rules are learnt and unseen ones stay below {HIGH}.",
+        "Bounds of intervals, far from one another: chance is 0.",
+        diverse_enough,
+    ),
+    Claim(
+        "D4",
+        "The change with the number of rules is sharp.",
+        SOURCE,
+        MEASURE,
+        f"Holds where at most {SHARP} times as many rules lead from at most {LOW} (seen rules learnt) to at least {HIGH}. Does not "
+        f"hold where numbers of rules further apart both lie between {LOW} and {HIGH}.",
+        "The paper's rise, from 400 to 600 rules, is a factor of 1.5; twice that still is sharp.",
+        sharp,
+    ),
+    Claim("D2", "Below 300 rules no unseen rule is applied.", SOURCE, MEASURE, "", "", None, PAPER_SCALE),
+    Claim("D3", "From 1,000 rules on every run applies unseen rules.", SOURCE, MEASURE, "", "", None, PAPER_SCALE),
+    Claim("D4n", "The change lies at about 400 rules.", SOURCE, MEASURE, "", "", None, PAPER_SCALE),
+)
+
+
+# ---- answer, figures, tables -----------------------------------------------------------------------------------------
+
+
+def answer(chapter) -> str:
+    """The answer in a sentence."""
+    grid = cells(chapter.frame)
+    (few, *_, many), place = grid, threshold(chapter.frame)
+    return (
+        f"**Many rules with few examples each beat few rules with many: {few[0]:,} rules give {few[2]} on unseen rules, "
+        f"{many[0]:,} give {many[2]}; one half is passed at {place} rules.**"
+    )
+
+
+def figure_accuracy(chapter):
+    """Seen and unseen rules against the number of rules, the paper's curve in grey."""
+    figure, (ax,) = plots.panels(1, height=3.4)
+    plots.paper(ax, PAPER_CURVE, "paper, unseen rules")
+    for name, style in (("seen", plots.SEEN), ("unseen", plots.UNSEEN)):
+        rows = chapter.frame[chapter.frame["eval"] == name]
+        plots.curve(ax, rows, "n_rules", "exact_match", SETS[name], chapter.again, **style)
+    plots.accuracy_axis(ax)
+    plots.rules_axis(ax)
+    plots.legend(figure, [ax], list(SETS.values()))
+    return plots.finished(figure, chapter.frame, plots.training(chapter.frame), plots.sizes(chapter.frame))
+
+
+def figure_learning(chapter):
+    """Accuracy in the course of training, a colour for each number of rules."""
+    curves = chapter.curves
+    figure, axes = plots.panels(2, height=2.6, sharex=True)
+    styles = plots.styles(sorted(set(curves["n_rules"])), ordered=True)
+    for ax, name in zip(axes, SETS):
+        for n, style in styles.items():
+            rows = curves[curves["n_rules"] == n]
+            for _, one in rows.groupby("seed"):
+                ax.plot(one["step"], one[name], color=style["color"], linewidth=0.7, alpha=0.45)
+            mean = rows.groupby("step")[name].mean()
+            ax.plot(mean.index, mean, label=f"{plots.number(n)} rules", markersize=4, **style)
+        plots.accuracy_axis(ax, SETS[name].capitalize())
+    axes[-1].set_xlabel("optimiser steps")
+    plots.legend(figure, axes)
+    return plots.finished(figure, chapter.frame)
+
+
+def table_accuracy(chapter) -> str:
+    """Accuracy by number of rules, with the values of the seeds."""
+    caption = "Exact match by number of rules: mean with 95 % t-interval, and the value of each seed on unseen rules"
+    return tables.by_cell(chapter.frame, {"n_rules": "rules"}, SETS, caption, "tab-number-of-rules")
