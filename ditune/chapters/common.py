@@ -72,3 +72,18 @@ def by_rules(n_rules, first_seed, n_seeds, n_test, task, model, train) -> list[R
         for n in listed("n_rules", n_rules, int)
         for seed in seeds_of(first_seed, n_seeds)
     ]
+
+
+def with_inputs(frame, slices):
+    """The table of runs with accuracies by kind of input, from `records.frame` and `records.slices` of the same runs: exact_match
+    is that on inputs that hold x, no_op that on inputs that do not (not a number where the set has none), mean the mean of the
+    two, copied the share of the inputs that hold x which are answered by a copy."""
+    known = slices.reindex(columns=["key", "eval", "slice", "value", "exact_match", "n"]).astype({"key": str, "eval": str})
+    parts = known[known["slice"] == "no_op"].pivot(index=["key", "eval"], columns="value", values=["exact_match", "n"])
+    columns = {"has_op": ("exact_match", "False"), "no_op": ("exact_match", "True"), "n_has_op": ("n", "False")}
+    parts = parts.reindex(columns=list(columns.values())).astype(float).set_axis(list(columns), axis=1)
+    out = frame.join(parts, on=["key", "eval"])
+    out["copied"] = out["copies"] * out["n"] / out.pop("n_has_op").fillna(out["n"])
+    out["exact_match"] = out.pop("has_op").fillna(out["exact_match"])
+    out["mean"] = (out["exact_match"] + out["no_op"]) / 2
+    return out

@@ -5,25 +5,13 @@ that on inputs that do not (not a number where the set has none), `mean` the mea
 hold x which are answered by a copy. Runs differ in no_op_share, number of rules and seed only; share 0 is among them.
 """
 
+from ..chapters.common import with_inputs  # noqa: F401
 from ..claims.ledger import HIGH, LEARNT, PAPER, Finding, Scale, cells, claim, sentence
 from ..claims.paired import NEGLIGIBLE, SEEDS, above, below
 from ..figures.intervals import Bounds, bounds, differences
 
 MOST_MOVED = 5 / 3
 """Two thresholds are the same where they differ by at most this factor: "about 400" is 300 to 500 in the paper's words."""
-
-
-def with_inputs(frame, slices):
-    """The table that D5 is judged on, from those of `records.frame` and `records.slices` of the same runs."""
-    known = slices.reindex(columns=["key", "eval", "slice", "value", "exact_match", "n"]).astype({"key": str, "eval": str})
-    parts = known[known["slice"] == "no_op"].pivot(index=["key", "eval"], columns="value", values=["exact_match", "n"])
-    columns = {"has_op": ("exact_match", "False"), "no_op": ("exact_match", "True"), "n_has_op": ("n", "False")}
-    parts = parts.reindex(columns=list(columns.values())).astype(float).set_axis(list(columns), axis=1)
-    out = frame.join(parts, on=["key", "eval"])
-    out["copied"] = out["copies"] * out["n"] / out.pop("n_has_op").fillna(out["n"])
-    out["exact_match"] = out.pop("has_op").fillna(out["exact_match"])
-    out["mean"] = (out["exact_match"] + out["no_op"]) / 2
-    return out
 
 
 @claim(

@@ -92,6 +92,17 @@ def decide(found: Interval, margin: float = 0.0) -> str:
     return HOLDS if found.low > margin else FAILS if found.high < margin else OPEN
 
 
+def within(found: Interval, margin: float) -> str:
+    """Whether an effect is smaller than the margin, to either side: HOLDS where its interval lies within, FAILS where it lies
+    outside altogether, OPEN otherwise.
+
+    >>> [within(Interval(0.0, low, high, 6), 0.1) for low, high in ((-0.05, 0.05), (0.2, 0.3), (-0.3, -0.2), (0.0, 0.2))]
+    ['holds', 'fails', 'fails', 'open']
+    """
+    inside, outside = -margin <= found.low and found.high <= margin, found.low > margin or found.high < -margin
+    return HOLDS if inside else FAILS if outside else OPEN
+
+
 def every(outcomes) -> str:
     """Of a statement with several parts: HOLDS where all do, FAILS where one fails, OPEN otherwise."""
     outcomes = list(outcomes)
