@@ -54,7 +54,7 @@ def interval(values, level: float = LEVEL) -> Interval:
     return Interval(mean, mean - half, mean + half, n)
 
 
-def t_quantile(df: int, level: float = LEVEL) -> float:
+def t_quantile(df: float, level: float = LEVEL) -> float:
     """The quantile of Student's distribution that bounds a two-sided interval.
 
     >>> round(t_quantile(5), 3)
@@ -65,16 +65,46 @@ def t_quantile(df: int, level: float = LEVEL) -> float:
 
 def smallest(values, level: float = LEVEL) -> float:
     """The smallest mean that so many values with their spread would have shown to differ from 0, with a power of 80 %; infinite
-    for fewer than two values.
+    for fewer than two values. Values (S, P) are those of `crossed`.
 
     >>> round(smallest([0.0, 0.1, -0.1, 0.05, -0.05, 0.0]), 3)
-    0.1
+    0.101
     """
     values = np.asarray(list(values), dtype=float)
-    if len(values) < 2:
+    if min(values.shape) < 2:
         return math.inf
-    reach = t_quantile(len(values) - 1, level) + float(stdtrit(len(values) - 1, POWER))
-    return reach * float(values.std(ddof=1)) / math.sqrt(len(values))
+    plain = float(values.std(ddof=1)) / math.sqrt(len(values)), len(values) - 1.0
+    error, df = crossed_error(values) if values.ndim == 2 else plain
+    return (t_quantile(df, level) + float(stdtrit(df, POWER))) * error
+
+
+def crossed(values, level: float = LEVEL) -> Interval:
+    """The mean of values (S, P), which S seeds have on the same P answers, and its t-interval over both: it speaks of other seeds
+    and of other answers. Those of a single seed or answer have no bounds.
+
+    >>> print(crossed([[1.0, 3.0], [1.0, 3.0]]), crossed([[1.0, 1.0], [3.0, 3.0]]), crossed([[1.0, 3.0]]))
+    2.00 [-10.71, 14.71] 2.00 [-10.71, 14.71] 2.00
+    """
+    values = np.asarray(values, dtype=float)
+    if not values.size:
+        return NOTHING
+    mean, n = float(values.mean()), len(values)
+    if min(values.shape) < 2:
+        return Interval(mean, -math.inf, math.inf, n)
+    error, df = crossed_error(values)
+    half = t_quantile(df, level) * error
+    return Interval(mean, mean - half, mean + half, n)
+
+
+def crossed_error(values: np.ndarray) -> tuple[float, float]:
+    """The standard error of a mean over seeds and answers, from the spread of the means of both (what the two count twice is taken
+    off), and its degrees of freedom (Satterthwaite)."""
+    (S, P), of_seeds, of_answers = values.shape, values.mean(axis=1), values.mean(axis=0)
+    rest = values - of_seeds[:, None] - of_answers + values.mean()
+    a, b = float(of_seeds.var(ddof=1)) / S, float(of_answers.var(ddof=1)) / P
+    variance = max(a, b, a + b - float((rest**2).sum()) / ((S - 1) * (P - 1) * S * P))
+    parts = a**2 / (S - 1) + b**2 / (P - 1)
+    return math.sqrt(variance), max(variance**2 / parts, min(S, P) - 1.0) if parts else S - 1.0
 
 
 # ---- decisions -------------------------------------------------------------------------------------------------------
