@@ -3,10 +3,16 @@
 import io
 from types import SimpleNamespace
 
+import matplotlib
+import matplotlib.pyplot
 import pandas as pd
 
+from ditune.report import plots
 from ditune.rewriting.specs import RunSpec
 from ditune.store.records import columns
+
+matplotlib.use("svg")
+plots.use_style()
 
 SIZE = {n: v for n, v in columns(RunSpec()).items() if n not in ("n_rules", "seed")} | {"n_examples": 50_000}
 MADE = {"device": "a CPU", "commit": "1a2b3c4d5", "state": "fresh"}
@@ -33,16 +39,15 @@ def chapter(frame: pd.DataFrame, again=(), **more) -> SimpleNamespace:
 
 
 def svg(figure) -> bytes:
-    """A figure as it is written."""
+    """A figure as it is written; it is closed."""
     file = io.BytesIO()
     figure.savefig(file, format="svg", metadata={"Date": None})
+    matplotlib.pyplot.close(figure)
     return file.getvalue()
 
 
 def texts(figure) -> str:
     """All that is written in a figure."""
-    import matplotlib
-
     return "\n".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
 
 

@@ -7,7 +7,7 @@ from ..report import plots, tables
 from ..report.ledger import HIGH, LEARNT, LOW, Claim, Finding
 from ..report.stats import FAILS, HOLDS, OPEN, accuracy, threshold
 from ..rewriting.specs import RunSpec
-from .common import by_rules
+from .common import PAPER_SCALE, by_rules
 
 FEW_EXAMPLES = 20
 """Examples of each rule that count as few."""
@@ -45,7 +45,7 @@ def cells(frame) -> list[tuple]:
 def said(cell) -> str:
     """A cell in words."""
     n, each, unseen, seen = cell
-    return f"{n:,} rules with {each:,.4g} examples each: {unseen} on unseen rules, {seen} on seen ones"
+    return f"{n:,} rules with {each:,.4g} example{'s' * (each != 1)} each: {unseen} on unseen rules, {seen} on seen ones"
 
 
 def few_seeds(grid) -> int:
@@ -84,7 +84,6 @@ def sharp(frame) -> Finding:
 
 SOURCE = "arXiv 2405.19787, symbolic experiments"
 MEASURE = "exact match on examples of unseen rules; for what was learnt, on new inputs of seen rules"
-PAPER_SCALE = "the paper's sizes and 50 passes over 10^6 examples: half an hour of an H100 for each run"
 CLAIMS = (
     Claim(
         "D1",

@@ -1,0 +1,106 @@
+"""03: the rules decide as they are written, the control has as many inputs with x, figures show every seed."""
+
+import pandas as pd
+import pytest
+from made_up import chapter, marks, svg, table
+
+from ditune.chapters import common, no_ops
+from ditune.report.ledger import judge
+from ditune.specs import SpecError
+
+CURVE = {100: 0.0, 300: 0.1, 400: 0.5, 600: 0.85, 1000: 0.95, 3000: 0.97}
+LATE = {100: 0.0, 300: 0.0, 400: 0.0, 600: 0.1, 1000: 0.5, 3000: 0.97}
+NEVER = dict.fromkeys(CURVE, 0.0)
+PARAMETERS = {"no_op_shares": [0.1, 0.5], "n_rules": [10, 100], "first_seed": 3, "n_seeds": 2, "n_test": 50,
+              "task": {"x_len": 3, "n_examples": 1000}, "model": {}, "train": {"batch_size": 64}}  # fmt: skip
+CLAIMS = {claim.id: claim for claim in no_ops.CLAIMS}
+
+
+def runs(most, control, seen=0.97, seeds=6, no_op=0.9) -> pd.DataFrame:
+    """Runs without no-ops, the control, and those with the largest share."""
+    parts = [table(CURVE, 0.97, seeds, no_op_share=0.0), table(most, seen, seeds, no_op_share=0.5)]
+    if control:
+        parts.append(table(control, 0.97, seeds, no_op_share=0.0, n_examples=25_000))
+    frame = pd.concat(parts, ignore_index=True).assign(copied=0.25)
+    frame["no_op"] = frame["no_op_share"].map({0.0: float("nan"), 0.5: no_op})
+    return frame.assign(mean=(frame["exact_match"] + frame["no_op"]) / 2)
+
+
+@pytest.mark.parametrize(
+    "most, control, seen, expected",
+    [
+        (LATE, LATE, 0.97, "holds here"),  # no more rules than with as many inputs that hold x
+        (LATE, CURVE, 0.97, "does not hold here"),
+        (LATE, CURVE, 0.6, "not settled"),  # later, in models that have not learnt their rules
+        (CURVE, LATE, 0.6, "does not hold here"),  # earlier counts in any case
+        (NEVER, CURVE, 0.97, "does not hold here"),  # beyond all numbers tried
+        (NEVER, NEVER, 0.97, "not settled"),
+        (LATE, None, 0.97, "not settled"),  # no control
+    ],
+)
+def test_d5_compares_with_as_many_inputs_that_hold_x(most, control, seen, expected):
+    assert judge(CLAIMS["D5"], runs(most, control, seen)).verdict == expected
+
+
+def test_d5_says_the_ratios_and_needs_six_seeds():
+    verdict = judge(CLAIMS["D5"], runs(LATE, CURVE, seeds=3))
+    assert verdict.verdict == "not settled" and "By 3 of 6 seeds" in verdict.text()
+    assert verdict.text().startswith("50 % no-ops against as many inputs with x: 2.5")
+
+
+@pytest.mark.parametrize(
+    "most, seen, no_op, expected",
+    [
+        (CURVE, 0.97, 0.95, "holds here"),
+        (CURVE, 0.97, 0.5, "not settled"),  # one number of rules alone
+        (LATE, 0.97, 0.5, "does not hold here"),
+        (CURVE, 0.6, 0.95, "not settled"),
+        ({3000: 0.97}, 0.97, 0.95, "not settled"),
+    ],
+)
+def test_d5b_needs_learnt_rules_that_are_not_applied_to_others(most, seen, no_op, expected):
+    assert judge(CLAIMS["D5b"], runs(most, CURVE, seen, no_op=no_op)).verdict == expected
+
+
+def test_the_control_has_as_many_inputs_with_x_in_all_and_in_each_step():
+    specs = no_ops.runs(**PARAMETERS)
+    assert len(specs) == 2 * 2 * (1 + 2 + 1) == len(set(specs))
+    cells = {(s.task.no_op_share, s.task.n_examples, s.train.batch_size, s.evals[0].task and s.evals[0].task.no_op_share) for s in specs}
+    assert cells == {(0.0, 1000, 64, None), (0.1, 1000, 64, 0.5), (0.5, 1000, 64, 0.5), (0.0, 500, 32, None)}
+    assert {s.seed for s in specs} == {3, 4} and {s.task.n_rules for s in specs} == {10, 100}
+
+
+@pytest.mark.parametrize("wrong", [{"no_op_shares": []}, {"no_op_shares": [2.0]}, {"task": {"no_op_share": 0.1}}, {"train": {"steps": 1}}])
+def test_a_wrong_parameter_is_one_line(wrong):
+    with pytest.raises(SpecError) as error:
+        no_ops.runs(**PARAMETERS | wrong)
+    assert "\n" not in str(error.value)
+
+
+def test_accuracies_by_kind_of_input_come_from_the_slices():
+    frame = pd.DataFrame({"key": ["a", "b"], "eval": "unseen", "exact_match": [0.7, 0.4], "copies": [0.1, 0.2], "n": 10})
+    own = {"key": "b", "eval": "unseen"}
+    slices = [own | {"slice": "no_op", "value": value, "exact_match": right, "n": n} for value, right, n in (("False", 0.25, 8), ("True", 1.0, 2))]
+    out = common.with_inputs(frame, pd.DataFrame([*slices, own | {"slice": "occurrences", "value": "1", "exact_match": 0.3, "n": 8}]))
+    assert list(out["exact_match"]) == [0.7, 0.25] and out["no_op"].isna().tolist() == [True, False] and out["no_op"][1] == 1.0
+    assert out["mean"][1] == 0.625 and list(out["copied"]) == pytest.approx([0.1, 0.2 * 10 / 8])
+    assert list(common.with_inputs(frame[:1], pd.DataFrame())["exact_match"]) == [0.7]
+
+
+def test_figures_show_every_seed_and_give_the_same_bytes_twice():
+    frame = runs(LATE, CURVE, seeds=3)
+    own = chapter(frame, again=frame["key"][:1])
+    unseen = frame[frame["eval"] == "unseen"]
+    assert marks(no_ops.figure_accuracy(own).axes[0]) == pytest.approx(sorted(unseen["exact_match"]))
+    answers = no_ops.figure_answers(own).axes
+    assert [marks(ax) for ax in answers] == [pytest.approx(sorted(unseen[c].dropna())) for c in ("no_op", "copied")]
+    assert len(marks(no_ops.figure_ratios(own).axes[0], "x")) == 2 * 3
+    for draw in (no_ops.figure_accuracy, no_ops.figure_ratios, no_ops.figure_answers):
+        assert svg(draw(own)) == svg(draw(own))
+
+
+def test_answer_and_tables_hold_the_numbers_of_the_runs():
+    own = chapter(runs(LATE, CURVE))
+    assert no_ops.answer(own).startswith("**Among as many examples, 50 % no-ops multiply the number of rules that a model needs by 2.5")
+    assert "| 50 % no-ops | 1,000 | 0.50 [0.49, 0.51] | 0.50, 0.49, 0.51, 0.52, 0.48, 0.50 | 0.90" in no_ops.table_accuracy(own)
+    assert "| no no-ops, 50 % of the data | 40" in no_ops.table_thresholds(own)
