@@ -21,7 +21,8 @@ PROFILE = "A file in notebooks/profiles, without .yaml."
 PARAMETER = "A parameter of the notebooks; the value in YAML, of a mapping the keys to change. May be repeated."
 JOBS = "Processes at the same time."
 LIMIT = "Stop then; the same command goes on from there."
-FORCE = "Compute and execute again what is there, and report what drifted."
+FORCE = "Compute and execute again what is there."
+CHECK = "Which recorded runs are computed again here and compared: none, a sample, a part that the date names, all."
 
 profile_option = click.option("--profile", default="study", show_default=True, help=PROFILE)
 parameter_option = click.option("-p", "--parameter", nargs=2, multiple=True, metavar="NAME VALUE", help=PARAMETER)
@@ -69,12 +70,13 @@ def app():
 @parameter_option
 @jobs_option
 @force_option
+@click.option("--check", default="sample", show_default=True, type=click.Choice(["none", "sample", "night", "all"]), help=CHECK)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-def run(notebook, profile, parameter, jobs, force, dry_run) -> int:
-    """Compute the runs of the notebooks (all, if none is named) and execute them into book/notebooks/.
+def run(notebook, profile, parameter, jobs, force, check, dry_run) -> int:
+    """Execute the notebooks (all, if none is named) into book/notebooks/; what is not recorded is computed first.
 
-    A notebook is named by its file name or the beginning of it, such as 02. Records that are fresh are not computed
-    again, notebooks of which nothing changed are not executed again.
+    A notebook is named by its file name or the beginning of it, such as 02. Of what is recorded a sample is computed again,
+    and the pages say how far it agrees. Notebooks of which nothing changed are not executed again.
     """
     from . import notebooks
 
@@ -84,11 +86,14 @@ def run(notebook, profile, parameter, jobs, force, dry_run) -> int:
         print_table([state_row(planned, profile) | {"copy": copy} for planned, copy in zip(plans, copies)])
         return 0
     from . import study
+    from .store import checks
 
     failed = False
-    for stem, outcome, error in study.run_notebooks(plans, profile, jobs, force):
+    for stem, outcome, error in study.run_notebooks(plans, profile, jobs, force, check):
         failed |= outcome == "failed"
         click.echo(f"{stem}: {outcome}{': ' * bool(error)}{plain(error)}", err=outcome == "failed")
+    if done := study.checks_of(plans):
+        click.echo(checks.in_words(done, sum(len(planned.specs) for planned in plans)).replace("**", ""))
     return FAILED if failed else 0
 
 
@@ -119,7 +124,7 @@ def compute(context, notebook, profile, parameter, jobs, force, limit_minutes, p
         specs = planned.specs
     code = 0
     try:
-        study.compute(specs, jobs, notebook, force, client, limit_minutes)
+        study.compute(specs if force else study.stale(specs), jobs, notebook, force, client, limit_minutes)
     except study.RunsFailed as error:
         click.echo(f"ditune: {error}", err=True)
         code = FAILED

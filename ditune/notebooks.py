@@ -40,6 +40,8 @@ class Plan:
     changed: dict
     """Those that differ from the notebook's own."""
     specs: list[Spec]
+    reads: tuple[str, ...] = ()
+    """What the page reads beside the records of its runs: "records" (all of them), "benchmarks"."""
 
 
 def folder() -> Path:
@@ -135,17 +137,23 @@ def _plan_one(stem: str, own: dict, from_profile: dict, given: dict) -> Plan:
         if name in own:
             value, before = fit(stem, name, own[name], value), parameters[name]
             parameters[name] = before | value if isinstance(before, dict) and isinstance(value, dict) else value
-    return Plan(stem, parameters, {n: v for n, v in parameters.items() if v != own[n]}, specs(stem, parameters))
+    changed = {n: v for n, v in parameters.items() if v != own[n]}
+    module = _module_of(stem)
+    return Plan(stem, parameters, changed, list(dict.fromkeys(module.runs(**parameters))), getattr(module, "READS", ()))
 
 
-def specs(stem: str, parameters: dict) -> list[Spec]:
-    """The runs that a notebook needs; none where it has no entry in `experiments.SPECS`."""
-    from . import experiments, study
+def _module_of(stem: str):
+    """The chapter's module; it has `runs`, and may say what the page READS."""
+    from . import study
 
     try:
-        return list(dict.fromkeys(study.module_of(stem).runs(**parameters)))
-    except ModuleNotFoundError:  # not moved to chapters/ yet
-        return list(dict.fromkeys(experiments.SPECS[stem](**parameters))) if stem in experiments.SPECS else []
+        return study.module_of(stem)
+    except ModuleNotFoundError:  # TODO not moved to chapters/ yet
+        from types import SimpleNamespace
+
+        from . import experiments
+
+        return SimpleNamespace(runs=experiments.SPECS[stem])
 
 
 def parse(name: str, text: str):
@@ -188,34 +196,50 @@ def _read(stem: str) -> dict:
 
 
 def fingerprint(planned: Plan) -> str:
-    """A hash of all that the executed copy depends on: cells, parameters, this package, libraries, records."""
+    """A hash of all that the executed copy depends on: cells, parameters, the package, libraries, records and data."""
     cells = [[cell["cell_type"], "".join(cell["source"]), cell["metadata"]] for cell in _read(planned.stem)["cells"]]
-    package = {path.relative_to(guard.PACKAGE).as_posix(): _digest(path) for path in sorted(guard.PACKAGE.rglob("*.py"))}
-    found = [[path.parent.name, path.name, _digest(path)] for path in sources(planned) if path.exists()]
+    found = [[path.relative_to(records.root()).as_posix(), _digest(path)] for path in sources(planned) if path.exists()]
+    package = [[path.relative_to(guard.PACKAGE).as_posix(), _digest(path)] for path in package_files(planned.stem)]
     return guard.short_hash(json.dumps([cells, planned.parameters, package, installed(), found]))
 
 
-def sources(planned: Plan) -> list[Path]:
-    """The files of results that a notebook may read: the records of its runs, for some the measured speeds too, and for a
-    survey all that there are."""
-    from . import experiments
+def package_files(stem: str) -> list[Path]:
+    """The files of the package that a page depends on: all but those of chapters that its own does not import."""
+    chapters = guard.PACKAGE / "chapters"
+    own = {chapters / f"{name}.py" for name in imported_chapters(stem.partition("_")[2])}
+    files = sorted(guard.PACKAGE.rglob("*.py"))
+    return [path for path in files if path.parent != chapters or path in own or not _is_of_a_notebook(path)]
 
-    if planned.stem in experiments.SURVEYS:
-        return sorted([*records.local().glob("*.json"), *records.results().rglob("*.json")])
-    keys = dict.fromkeys(spec.key for spec in planned.specs + recorded_specs(planned.stem))
-    measured = sorted((records.results() / "benchmarks").glob("*.json")) if planned.stem in experiments.TIMED else []
-    return [folder / f"{key}.json" for key in keys for folder in (records.local(), records.results())] + measured
+
+def imported_chapters(name: str) -> set[str]:
+    """The modules of chapters that a chapter's module imports, itself among them."""
+    path = guard.PACKAGE / "chapters" / f"{name}.py"
+    found = {name}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if path.exists() else ():
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            found |= set().union(*(imported_chapters(other) for other in names))
+    return found
+
+
+def _is_of_a_notebook(path: Path) -> bool:
+    return any(stem.partition("_")[2] == path.stem for stem in stems())
+
+
+def sources(planned: Plan) -> list[Path]:
+    """The files that a notebook may read: the records of its runs, data of the book, and what its chapter says that it reads
+    beside them."""
+    folders = (records.local(), records.results())
+    files = [folder / f"{spec.key}.json" for spec in planned.specs for folder in folders]
+    files += [path for folder in folders for path in folder.glob("*.json")] if "records" in planned.reads else []
+    files += (records.results() / "benchmarks").glob("*.json") if "benchmarks" in planned.reads else []
+    return sorted({*files, *(records.root() / "book" / "data").glob("*")})
 
 
 @functools.lru_cache
 def installed() -> list[str]:
     """Python and every installed distribution, with versions."""
     return [platform.python_version(), *sorted(f"{d.name} {d.version}" for d in importlib.metadata.distributions())]
-
-
-def recorded_specs(stem: str) -> list[Spec]:
-    """The specs of a notebook in every profile: it may show the records of a larger one."""
-    return [spec for profile in profiles() for planned in plan([stem], profile) for spec in planned.specs]
 
 
 def is_current(planned: Plan) -> bool:

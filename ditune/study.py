@@ -237,6 +237,12 @@ def to_check(planned: notebooks.Plan, which: str) -> list[Spec]:
     return [spec for spec in recorded if at_hand(spec)]
 
 
+def checks_of(plans: list[notebooks.Plan]) -> list[checks.Check]:
+    """The checks of all runs of some notebooks, each once."""
+    found = {check.spec: check for planned in plans for check in checks.of(planned.specs)}
+    return list(found.values())
+
+
 def cheapest(specs: list[Spec]) -> list[Spec]:
     """The run that took least time."""
     return sorted(specs, key=lambda spec: records.find(spec).result.get("wall_s") or 0.0)[:1]

@@ -8,12 +8,12 @@ import time
 
 import pytest
 from stub_kind import StubSpec
-from test_notebooks import PARAMETERS, notebook
+from test_notebooks import PARAMETERS, chapter, notebook
 
-from ditune import cli, experiments, notebooks
+from ditune import cli, notebooks, study
 from ditune.store import backends, guard, records
 
-OWN_SPECS = experiments.SPECS
+OWN = study.module_of
 
 
 @pytest.fixture(autouse=True)
@@ -24,9 +24,10 @@ def study_folder(tmp_path, monkeypatch):
     (tmp_path / "home").mkdir()
     notebook(tmp_path, "02_rules", PARAMETERS)
     notebook(tmp_path, "03_model", "depth = 2\n")
-    for profile in ("smoke", "laptop"):
+    for profile in ("smoke", "study"):
         (tmp_path / f"notebooks/profiles/{profile}.yaml").write_text("")
-    monkeypatch.setattr(experiments, "SPECS", {"02_rules": lambda n_seeds, name, **rest: [StubSpec(seed=s, fail=name * (name == "raise")) for s in range(n_seeds)]})
+    fails = {"raise": "raise"}
+    chapter(monkeypatch, lambda n_seeds, name, **_: [StubSpec(seed=s, fail=fails.get(name, "")) for s in range(n_seeds)])
     return tmp_path
 
 
@@ -58,15 +59,15 @@ def in_a_new_python(*words):
         (["run", "02", "-p", "n_seeds", "many"], "n_seeds = 'many' has the wrong type"),
         (["run", "02", "-p", "n_seeds"], "requires 2 arguments"),
         (["run", "o2"], "unknown notebook 'o2'"),
-        (["run", "--profile", "lap"], "unknown profile 'lap'; did you mean 'laptop'?"),
-        (["run", "--profil", "laptop"], "--profile"),
+        (["run", "--profile", "stud"], "unknown profile 'stud'; did you mean 'study'?"),
+        (["run", "--profil", "study"], "--profile"),
         (["rum"], "No such command 'rum'"),
         (["run", "--jobs", "0"], "'--jobs'"),
         (["compute", "02", "--profile", "smok"], "did you mean 'smoke'?"),
         (["compute", "0123456789abcdef"], "no record '0123456789abcdef'"),
         (["compute"], "NOTEBOOK"),
         (["compute", "0123456789abcdef", "-p", "n_seeds", "3"], "takes no --profile and no -p"),
-        (["compute", "0123456789abcdef", "--profile", "laptop"], "takes no --profile and no -p"),
+        (["compute", "0123456789abcdef", "--profile", "study"], "takes no --profile and no -p"),
         (["compute", "02", "--limit-minutes", "-5"], "'--limit-minutes'"),
         (["compute", "02", "--limit-minutes", "nan"], "nan is not a number of minutes"),
         (["run", "02", "-p", "n_seeds", "9" * 5000], "n_seeds = '9999"),
@@ -93,12 +94,11 @@ def test_a_mistake_is_one_line_and_exit_code_2(ditune, words, message):
         ("02", "n_test", "1000000000000000000000", "EvalSpec.n_examples = 1000000000000000000000"),
         ("02", "train", "{lr: .inf}", "TrainSpec.lr = inf; allowed: a finite number"),
         ("02", "model", "{n_embd: 1000000000000}", "n_embd = 1000000000000"),
-        ("17", "profiles", "7", "profiles = 7 has the wrong type"),
     ],
 )
 def test_a_mistake_in_a_parameter_of_a_real_notebook_is_found_before_anything_starts(ditune, monkeypatch, number, name, value, message):
     monkeypatch.setenv("DITUNE_ROOT", str(guard.PACKAGE.parent))
-    monkeypatch.setattr(experiments, "SPECS", OWN_SPECS)
+    monkeypatch.setattr(study, "module_of", OWN)
     code, out, error = ditune("run", number, "--dry-run", "-p", name, value)
     assert code == 2 and out == "" and message in error and error.count("\n") == 1
 
@@ -113,7 +113,7 @@ def test_a_mistake_is_reported_within_two_seconds_and_nothing_starts(study_folde
 def test_help_is_fast_and_imports_nothing_heavy():
     done, seconds = in_a_new_python("--help")
     assert done.returncode == 0 and "compute" in done.stdout and seconds < 1.5
-    program = "import sys; from ditune import cli, notebooks, records, study; print([m for m in ('torch', 'pandas', 'papermill', 'nbformat') if m in sys.modules])"
+    program = "import sys; from ditune import cli, notebooks, study; print([m for m in ('torch', 'pandas', 'papermill', 'nbformat') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=guard.PACKAGE.parent)
     assert done.stdout == "[]\n"
 
@@ -144,8 +144,8 @@ def test_dry_run_says_what_would_be_done(ditune, study_folder):
     code, out, error = ditune("run", "--dry-run")
     assert (code, error) == (0, "") and [line.split() for line in out.splitlines()] == [
         ["notebook", "profile", "runs", "computed", "stale", "failed", "missing", "local", "in", "results", "copy"],
-        ["02_rules", "laptop", "2", "0", "0", "0", "2", "0", "0", "to", "execute"],
-        ["03_model", "laptop", "0", "0", "0", "0", "0", "0", "0", "to", "execute"],
+        ["02_rules", "study", "2", "0", "0", "0", "2", "0", "0", "to", "execute"],
+        ["03_model", "study", "0", "0", "0", "0", "0", "0", "0", "to", "execute"],
     ]
     assert list((study_folder / "home").iterdir()) == []
 
@@ -162,8 +162,8 @@ def test_status_counts_by_notebook_and_profile(ditune):
     rows = [re.split("  +", line) for line in out.splitlines()]
     assert rows == [
         ["notebook", "profile", "runs", "computed", "stale", "failed", "missing", "local", "in results"],
-        ["02_rules", "laptop", "2", "1", "1", "0", "0", "1", "1"],
         ["02_rules", "smoke", "5", "1", "1", "2", "1", "3", "1"],
+        ["02_rules", "study", "2", "1", "1", "0", "0", "1", "1"],
     ]
 
 

@@ -3,12 +3,13 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
 from stub_kind import StubSpec
 
-from ditune import experiments, notebooks, study
+from ditune import notebooks, study
 from ditune.specs import SpecError
 from ditune.store import guard, records
 
@@ -34,14 +35,21 @@ def study_folder(tmp_path, monkeypatch):
     (tmp_path / "home").mkdir()
     notebook(tmp_path, "02_rules", PARAMETERS)
     notebook(tmp_path, "03_model", "depth = 2\n")
-    (tmp_path / "notebooks/profiles/laptop.yaml").write_text("_seeds: &s {n_seeds: 3}\n02_rules:\n  <<: *s\n  rate: 1\n")
+    (tmp_path / "notebooks/profiles/study.yaml").write_text("_seeds: &s {n_seeds: 3}\n02_rules:\n  <<: *s\n  rate: 1\n")
     (tmp_path / "notebooks/profiles/smoke.yaml").write_text("")
-    monkeypatch.setattr(experiments, "SPECS", {"02_rules": lambda n_seeds, **rest: [StubSpec(seed=s) for s in range(n_seeds)]})
+    chapter(monkeypatch, lambda n_seeds, **rest: [StubSpec(seed=s) for s in range(n_seeds)])
     return tmp_path
 
 
+def chapter(monkeypatch, runs, **more):
+    """Have the notebook 02 run these; the others run nothing."""
+    others = SimpleNamespace(runs=lambda **parameters: [])
+    modules = {"02_rules": SimpleNamespace(runs=runs, **more)}
+    monkeypatch.setattr(study, "module_of", lambda name: modules.get(name, others))
+
+
 def test_parameters_are_the_notebooks_then_the_profiles_then_the_overrides():
-    rules, model = notebooks.plan([], "laptop", [("n_rules", "[10]"), ("name", "c"), ("depth", "3")])
+    rules, model = notebooks.plan([], "study", [("n_rules", "[10]"), ("name", "c"), ("depth", "3")])
     assert rules.parameters == {"n_rules": [10], "n_seeds": 3, "rate": 1.0, "name": "c", "limit": None}
     assert isinstance(rules.parameters["rate"], float) and rules.changed.keys() == {"n_rules", "n_seeds", "rate", "name"} and len(rules.specs) == 3
     assert model.parameters == {"depth": 3} and model.specs == []
@@ -51,30 +59,30 @@ def test_parameters_are_the_notebooks_then_the_profiles_then_the_overrides():
 
 def test_a_mapping_on_the_command_line_changes_the_keys_that_it_names(study_folder):
     notebook(study_folder, "04_train", "train = {'lr': 1.0, 'n_steps': 5}\nother = {'a': 1}\n")
-    (study_folder / "notebooks/profiles/laptop.yaml").write_text("04_train: {train: {n_steps: 450, optimizer: muon}}")
-    (planned,) = notebooks.plan(["04"], "laptop", [("train", "{n_steps: 600}"), ("other", "{b: 2}")])
+    (study_folder / "notebooks/profiles/study.yaml").write_text("04_train: {train: {n_steps: 450, optimizer: muon}}")
+    (planned,) = notebooks.plan(["04"], "study", [("train", "{n_steps: 600}"), ("other", "{b: 2}")])
     assert planned.parameters == {"train": {"n_steps": 600, "optimizer": "muon"}, "other": {"a": 1, "b": 2}}
 
 
 @pytest.mark.parametrize(
     "names, profile, overrides, message",
     [
-        (["02_rule"], "laptop", [], None),
-        (["04"], "laptop", [], "unknown notebook '04'"),
-        (["02_rlues"], "laptop", [], "unknown notebook '02_rlues'; did you mean '02_rules'?"),
-        (["0"], "laptop", [], "unknown notebook '0'"),
-        ([], "labtop", [], "unknown profile 'labtop'; did you mean 'laptop'?"),
-        (["02"], "laptop", [("n_rule", "3")], "unknown parameter 'n_rule'; did you mean 'n_rules'?"),
-        (["03"], "laptop", [("n_rules", "3")], "unknown parameter 'n_rules'"),
-        (["02"], "laptop", [("n_rules", "3")], "n_rules = 3 has the wrong type; allowed: list of int, such as [50, 500]"),
-        (["02"], "laptop", [("n_rules", "[3, x]")], "n_rules = [3, 'x'] has the wrong type"),
-        (["02"], "laptop", [("n_seeds", "2.5")], "n_seeds = 2.5 has the wrong type; allowed: int"),
-        (["02"], "laptop", [("n_seeds", "yes")], "n_seeds = True has the wrong type"),
-        (["02"], "laptop", [("name", "7")], "name = 7 has the wrong type; allowed: str"),
-        (["02"], "laptop", [("rate", "fast")], "rate = 'fast' has the wrong type; allowed: float"),
-        (["02"], "laptop", [("rate", "1e-3")], None),
-        (["02"], "laptop", [("limit", "5")], None),
-        (["02"], "laptop", [("n_rules", "[3")], "n_rules = '[3' is not valid YAML"),
+        (["02_rule"], "study", [], None),
+        (["04"], "study", [], "unknown notebook '04'"),
+        (["02_rlues"], "study", [], "unknown notebook '02_rlues'; did you mean '02_rules'?"),
+        (["0"], "study", [], "unknown notebook '0'"),
+        ([], "studdy", [], "unknown profile 'studdy'; did you mean 'study'?"),
+        (["02"], "study", [("n_rule", "3")], "unknown parameter 'n_rule'; did you mean 'n_rules'?"),
+        (["03"], "study", [("n_rules", "3")], "unknown parameter 'n_rules'"),
+        (["02"], "study", [("n_rules", "3")], "n_rules = 3 has the wrong type; allowed: list of int, such as [50, 500]"),
+        (["02"], "study", [("n_rules", "[3, x]")], "n_rules = [3, 'x'] has the wrong type"),
+        (["02"], "study", [("n_seeds", "2.5")], "n_seeds = 2.5 has the wrong type; allowed: int"),
+        (["02"], "study", [("n_seeds", "yes")], "n_seeds = True has the wrong type"),
+        (["02"], "study", [("name", "7")], "name = 7 has the wrong type; allowed: str"),
+        (["02"], "study", [("rate", "fast")], "rate = 'fast' has the wrong type; allowed: float"),
+        (["02"], "study", [("rate", "1e-3")], None),
+        (["02"], "study", [("limit", "5")], None),
+        (["02"], "study", [("n_rules", "[3")], "n_rules = '[3' is not valid YAML"),
     ],
 )
 def test_mistakes_are_one_line_with_the_nearest_name(names, profile, overrides, message):
@@ -86,11 +94,11 @@ def test_mistakes_are_one_line_with_the_nearest_name(names, profile, overrides, 
         assert message in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("text, message", [("02_ruls: {rate: 1}", "'02_ruls'; did you mean '02_rules'"), ("02_rules: {rat: 1}", "'rat'; did you mean 'rate'"), ("02_rules: {rate: x}", "wrong type"), ("a: [", "laptop.yaml"), ("[1]", "laptop.yaml: allowed"), ("02_rules: 7", "02_rules: 7; allowed"), ("7: {}", "notebook in profile laptop: '7'"), ("\xe9", "laptop.yaml"), ("a: " + "9" * 5000, "laptop.yaml")])
+@pytest.mark.parametrize("text, message", [("02_ruls: {rate: 1}", "'02_ruls'; did you mean '02_rules'"), ("02_rules: {rat: 1}", "'rat'; did you mean 'rate'"), ("02_rules: {rate: x}", "wrong type"), ("a: [", "study.yaml"), ("[1]", "study.yaml: allowed"), ("02_rules: 7", "02_rules: 7; allowed"), ("7: {}", "notebook in profile study: '7'"), ("\xe9", "study.yaml"), ("a: " + "9" * 5000, "study.yaml")])
 def test_mistakes_in_a_profile_are_found(study_folder, text, message):
-    (study_folder / "notebooks/profiles/laptop.yaml").write_text(text, encoding="latin-1")
+    (study_folder / "notebooks/profiles/study.yaml").write_text(text, encoding="latin-1")
     with pytest.raises(SpecError, match=message) as error:
-        notebooks.plan(["02"], "laptop")
+        notebooks.plan(["02"], "study")
     assert "\n" not in str(error.value)
 
 
@@ -98,24 +106,24 @@ def test_mistakes_in_a_profile_are_found(study_folder, text, message):
 def test_only_literals_are_parameters(study_folder, source):
     notebook(study_folder, "04_bad", f"n = 1\n{source}")
     with pytest.raises(SpecError, match="may only be literals"):
-        notebooks.plan(["04"], "laptop")
+        notebooks.plan(["04"], "study")
 
 
 def test_a_notebook_needs_one_cell_of_parameters(study_folder):
     notebook(study_folder, "04_bad", "n = 1", tag="other")
     with pytest.raises(SpecError, match="0 cells tagged 'parameters'"):
-        notebooks.plan(["04"], "laptop")
+        notebooks.plan(["04"], "study")
 
 
 PATHS = [str(Path(__file__).parent), str(guard.PACKAGE.parent)]
 CELLS = (
-    "import os\nfrom ditune import study\nfrom stub_kind import StubSpec\ntable = study.run([StubSpec(seed=s) for s in range(n_seeds)])\ntable[['seed', 'exact_match', 'state']]",
+    "import os\nfrom ditune.store import records\nfrom stub_kind import StubSpec\ntable = records.frame([StubSpec(seed=s) for s in range(n_seeds)])\ntable[['seed', 'exact_match', 'state']]",
     "print(len(table), rate, os.path.basename(os.getcwd()))",
     "%matplotlib inline\n%config InlineBackend.figure_formats = ['svg']\nimport matplotlib; matplotlib.rcParams['svg.hashsalt'] = 'ditune'\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()",
 )
 
 
-def outcomes(profile="laptop", names=("02",), **options):
+def outcomes(profile="study", names=("02",), **options):
     return sorted(study.run_notebooks(notebooks.plan(list(names), profile), profile, **options))
 
 
@@ -132,7 +140,7 @@ def test_executing_twice_gives_the_same_bytes_and_executes_only_what_changed(stu
     content = nbformat.read(copy, 4)
     nbformat.validate(content)
     assert content.cells[3].outputs[0].text == "3 1.0 notebooks\n" and "image/svg+xml" in first.decode()
-    assert content.cells[1].metadata.tags == ["injected-parameters"] and "rate = 1.0" in content.cells[1].source
+    assert content.cells[1].metadata.tags == ["injected-parameters", "hide-input"] and "rate = 1.0" in content.cells[1].source
     assert [output.output_type for output in content.cells[2].outputs] == ["execute_result"]
     assert outcomes() == [("02_rules", "unchanged", "")] and computed(study_folder) == 3
     copy.unlink()
@@ -158,7 +166,7 @@ def test_a_failing_notebook_keeps_its_previous_copy_and_the_others_are_executed(
 
 
 def test_a_notebook_whose_run_failed_is_not_executed(monkeypatch):
-    monkeypatch.setitem(experiments.SPECS, "02_rules", lambda **rest: [StubSpec(fail="raise")])
+    chapter(monkeypatch, lambda **rest: [StubSpec(fail="raise")])
     ((stem, outcome, error),) = study.run_notebooks(notebooks.plan(["02"], "smoke"), "smoke")
     assert (stem, outcome) == ("02_rules", "failed") and "this spec fails" in error
     assert not notebooks.executed(stem).exists()
@@ -168,20 +176,34 @@ def test_fingerprint_changes_with_all_that_the_copy_depends_on(study_folder, mon
     def now(profile="smoke", **given):
         return notebooks.fingerprint(notebooks.plan(["02"], profile, list(given.items()))[0])
 
-    seen = [now(), now("laptop"), now(rate="0.2")]
+    seen = [now(), now("study"), now(rate="0.2")]
     assert now() == seen[0]
     records.save(records.make(StubSpec(seed=0), {"metrics": {}}))
     seen.append(now())
-    records.save(records.make(StubSpec(seed=2), {"metrics": {}}), records.results())  # a run of the laptop profile only
+    records.save(records.make(StubSpec(seed=0), {"metrics": {}}), records.results())
+    seen.append(now())
+    records.write(study_folder / "book/data/points.csv", "x, y")
     seen.append(now())
     notebook(study_folder, "02_rules", PARAMETERS, "1 + 1")
     seen.append(now())
     monkeypatch.setattr(notebooks, "installed", lambda: ["another version"])
     seen.append(now())
-    monkeypatch.setattr(guard, "PACKAGE", study_folder)
-    (study_folder / "specs.py").write_text((Path(notebooks.__file__).parent / "specs.py").read_text())
-    seen.append(now())
     assert len(set(seen)) == len(seen)
+
+
+def test_an_edit_of_any_file_that_a_page_depends_on_changes_its_fingerprint_and_of_another_chapter_does_not(study_folder, monkeypatch):
+    (planned,) = notebooks.plan(["02"], "smoke")
+    sources = {"study.py": "1", "report/plots.py": "2", "rewriting/plots.py": "3", "chapters/common.py": "", "chapters/model.py": ""}
+    for name, text in (sources | {"chapters/rules.py": "from .shared import x", "chapters/shared.py": ""}).items():
+        records.write(study_folder / "package" / name, text)
+    monkeypatch.setattr(guard, "PACKAGE", study_folder / "package")
+    before = notebooks.fingerprint(planned)
+    for path in sorted((study_folder / "package").rglob("*.py")):
+        text = path.read_text()
+        path.write_text(f"{text}  # edited")
+        assert (notebooks.fingerprint(planned) == before) == (path.name == "model.py"), path
+        path.write_text(text)
+    assert notebooks.fingerprint(planned) == before
 
 
 def test_measured_speeds_count_where_they_are_shown(study_folder, monkeypatch):
@@ -189,7 +211,8 @@ def test_measured_speeds_count_where_they_are_shown(study_folder, monkeypatch):
     speeds = records.results() / "benchmarks/machine.json"
     records.write(speeds, "{}")
     assert speeds not in notebooks.sources(planned)
-    monkeypatch.setattr(experiments, "TIMED", (planned.stem,))
+    chapter(monkeypatch, lambda **rest: [], READS=("benchmarks",))
+    (planned,) = notebooks.plan(["02"], "smoke")
     assert speeds in notebooks.sources(planned)
 
 

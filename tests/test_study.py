@@ -1,5 +1,6 @@
 """Running specs: each is computed once, whatever fails or is killed, and the others go on."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -7,15 +8,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from stub_kind import StubSpec
 
-from ditune import experiments, study
+from ditune import study
 from ditune.rewriting import train
 from ditune.rewriting.specs import RunSpec
 from ditune.specs import SpecError
-from ditune.store import backends, records
+from ditune.store import backends, checks, kinds, records
 
 TESTS = Path(__file__).parent
 TASK = {"alphabet_size": 4, "x_len": 2, "y_len": 2, "z_len": 5, "n_rules": 20, "n_examples": 2000}
@@ -45,16 +47,31 @@ def wait_for(condition, seconds=20.0):
         time.sleep(0.02)
 
 
+def run(specs, **options):
+    """What is not recorded is computed; the table of all."""
+    study.compute(study.stale(specs), **options)
+    return records.frame(specs)
+
+
+PROGRAM = """
+import stub_kind
+from ditune import study
+from ditune.store import backends
+backends.gpu_here = lambda: False
+study.compute([stub_kind.StubSpec.of(**s) for s in {specs}], jobs={jobs})
+"""
+
+
 def in_another_process(specs, jobs):
-    """Start `study.run` on the specs in another Python."""
-    program = f"import stub_kind; from ditune import backends, study; backends.gpu_here = lambda: False; study.run([stub_kind.StubSpec.of(**s) for s in {[s.to_dict() for s in specs]}], jobs={jobs})"
+    """Start `study.compute` on the specs in another Python."""
+    program = PROGRAM.format(specs=[s.to_dict() for s in specs], jobs=jobs)
     return subprocess.Popen([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": str(TESTS)}, stderr=subprocess.DEVNULL)
 
 
 def a_gpu(monkeypatch, members=64):
-    """Have the runner believe that there is a GPU with memory for so many members."""
+    """Have the runner believe that there is a GPU for packs of so many members."""
     monkeypatch.setattr(backends, "gpu_here", lambda: True)
-    monkeypatch.setattr(backends, "free_bytes", lambda: int(1000 * members / backends.SHARE_OF_MEMORY) + 1)
+    monkeypatch.setitem(kinds.KINDS, "StubSpec", dataclasses.replace(kinds.KINDS["StubSpec"], most=lambda spec: members))
 
 
 def alive(pid):
@@ -67,19 +84,19 @@ def alive(pid):
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_every_spec_is_computed_once_the_longest_first(home, jobs):
     specs = [StubSpec(seed=i, n_steps=i + 1) for i in range(4)]
-    table = study.run([*specs, *specs], jobs=jobs)
+    table = run([*specs, *specs], jobs=jobs)
     assert sorted(table["seed"]) == [0, 1, 2, 3] and set(table["state"]) == {"fresh"}
     assert sorted(seed for _, seed, _, _ in log(home)) == [0, 1, 2, 3] and log(home)[0][1] >= 3 - (jobs > 1)
-    study.run(specs, jobs=jobs)
+    run(specs, jobs=jobs)
     assert len(log(home)) == 4
     assert (os.getpid() in {pid for *_, pid in log(home)}) == (jobs == 1)
     assert list((home / "checkpoints").iterdir()) == []
 
 
 def test_nothing_is_printed_when_everything_is_recorded(capfd):
-    study.run([StubSpec()], jobs=1)
+    run([StubSpec()], jobs=1)
     assert "1/1 runs" in capfd.readouterr().err
-    study.run([StubSpec()], jobs=1)
+    run([StubSpec()], jobs=1)
     assert capfd.readouterr() == ("", "")
 
 
@@ -87,7 +104,7 @@ def test_nothing_is_printed_when_everything_is_recorded(capfd):
 def test_a_failing_run_is_recorded_and_the_others_go_on(home, jobs):
     bad, good = StubSpec(fail="raise", n_steps=20), [StubSpec(seed=i) for i in range(3)]
     with pytest.raises(study.RunsFailed, match=f"1 of the runs failed.*\n  {bad.key}: ValueError: this spec fails"):
-        study.run([bad, *good], jobs=jobs)
+        run([bad, *good], jobs=jobs)
     assert records.find(bad).state == "failed" and "Traceback" in records.find(bad).data["error"]
     assert {records.find(spec).state for spec in good} == {"fresh"}
 
@@ -95,7 +112,7 @@ def test_a_failing_run_is_recorded_and_the_others_go_on(home, jobs):
 def test_a_run_whose_process_dies_fails_alone(home):
     bad, good = StubSpec(fail="die", n_steps=20), [StubSpec(seed=i, step_s=0.02) for i in range(3)]
     with pytest.raises(study.RunsFailed, match="killed"):
-        study.run([bad, *good], jobs=2)
+        run([bad, *good], jobs=2)
     assert records.find(bad).state == "failed"
     assert {records.find(spec).state for spec in good} == {"fresh"}
 
@@ -110,7 +127,7 @@ def test_after_kill_9_of_the_parent_its_processes_end_and_the_next_call_goes_on(
     assert len(children) == 2 and process.pid not in children
     wait_for(lambda: not any(map(alive, children)), 3)
     assert [records.find(spec) for spec in specs] == [None, None]
-    study.run(specs, jobs=2)
+    run(specs, jobs=2)
     assert all(first > 0 for _, _, first, _ in log(home)[2:]) and len(log(home)) == 4
     assert {records.find(spec).result["curve"][0]["step"] for spec in specs} == {200}
 
@@ -147,7 +164,7 @@ def test_a_checkpoint_of_other_sources_is_not_used(home, monkeypatch):
     old = backends.checkpoint_path([spec])
     old.parent.mkdir()
     old.write_text("5")
-    monkeypatch.setattr(backends.provenance, "loaded_sources", lambda sources: "other")
+    monkeypatch.setattr(kinds.Kind, "code", lambda kind: "other")
     study.compute([spec], jobs=1)
     assert log(home)[0][2] == 0 and not old.exists()
 
@@ -155,7 +172,7 @@ def test_a_checkpoint_of_other_sources_is_not_used(home, monkeypatch):
 def test_on_a_gpu_runs_of_equal_shape_are_packed(home, monkeypatch):
     a_gpu(monkeypatch, members=2)
     specs = [StubSpec(seed=i) for i in range(4)] + [StubSpec(seed=i, n_steps=20) for i in range(2)]
-    assert len(study.run(specs)) == 6
+    assert len(run(specs)) == 6
     assert [names for names, *_ in log(home)] == ["a0 a1", "a0 a1", "a2 a3"]
     assert list((home / "checkpoints").iterdir()) == []
 
@@ -164,7 +181,7 @@ def test_a_pack_that_fails_is_tried_again_in_halves(home, monkeypatch):
     a_gpu(monkeypatch)
     bad, good = StubSpec(seed=4, fail="raise"), [StubSpec(seed=i) for i in range(4)]
     with pytest.raises(study.RunsFailed, match="1 of the runs failed"):
-        study.run([*good, bad])
+        run([*good, bad])
     assert records.find(bad).state == "failed" and {records.find(spec).state for spec in good} == {"fresh"}
 
 
@@ -177,16 +194,37 @@ def test_a_stopped_pack_goes_on_from_its_checkpoint(home, monkeypatch):
     assert len(log(home)) == 2 and log(home)[1][2] > 0 and {records.find(spec).state for spec in specs} == {"fresh"}
 
 
-def test_force_computes_again_and_reports_drift(home, capfd):
-    spec = StubSpec()
-    study.compute([spec], jobs=1)
-    study.compute([spec], jobs=1, force=True)
-    assert len(log(home)) == 2 and "drift" not in capfd.readouterr().err
-    data = records.find(spec).data
+def test_what_is_computed_again_is_compared_with_the_record(home):
+    specs = [StubSpec(seed=seed) for seed in range(3)]
+    run(specs, jobs=1)
+    records.promote(specs)
+    assert checks.in_words(checks.of(specs), 3) == "Computed again here: 3 of 3 agree, to the last bit."
+    data = records.find(specs[0]).data
     data["result"]["metrics"]["unseen"]["exact_match"] = 0.875
-    records.save(data)
-    study.compute([spec], jobs=1, force=True)
-    assert f"drift in {spec.key}" in (error := capfd.readouterr().err) and "unseen 0.875 -> 0.0" in error
+    records.save(data, records.results())
+    (found,) = [check for check in checks.of(specs) if not check.agrees]
+    assert found.spec == specs[0] and found.difference == 0.875 and "These do not agree" in checks.in_words(checks.of(specs), 3)
+    data["libraries"] = {"torch": "another"}
+    data["result"]["metrics"]["unseen"]["exact_match"] = 0.01
+    records.save(data, records.results())
+    assert all(check.agrees for check in checks.of(specs)), "with other versions a difference as between seeds agrees"
+
+
+def test_a_sample_of_what_is_recorded_is_computed_again_once(home, monkeypatch):
+    specs = [StubSpec(seed=seed, n_steps=seed + 1) for seed in range(3)]
+    run(specs, jobs=1)
+    records.promote(specs)
+    for path in records.local().iterdir():
+        path.unlink()
+    monkeypatch.setattr(study, "module_of", lambda name: SimpleNamespace(runs=lambda: specs, sample=lambda specs: specs[:1]))
+    planned = SimpleNamespace(stem="02_stub", specs=specs)
+    assert study.to_check(planned, "none") == [] and study.to_check(planned, "all") == specs
+    assert study.to_check(planned, "sample") == specs[:1]
+    assert all(len(study.to_check(planned, "night")) <= 3 for _ in range(2))
+    study.compute(study.to_check(planned, "sample"), jobs=1)
+    assert len(log(home)) == 4 and [check.spec for check in checks.of(specs)] == specs[:1]
+    study.compute(study.to_check(planned, "sample"), jobs=1)
+    assert len(log(home)) == 4
 
 
 def test_a_checkpoint_that_was_cut_off_is_deleted_and_the_run_starts_afresh(home):
@@ -204,14 +242,19 @@ def test_a_run_that_diverges_is_a_failure_and_the_others_of_its_pack_are_recorde
     sick, sound = StubSpec(seed=1), StubSpec(seed=2)
     monkeypatch.setattr("stub_kind.metrics", lambda spec: {"unseen": {"nll": float("nan") if spec == sick else 1.0}})
     with pytest.raises(study.RunsFailed, match=f"1 of the runs failed.*\n  {sick.key}: diverged"):
-        study.run([sick, sound])
+        run([sick, sound])
     assert records.find(sick).state == "failed" and records.find(sound).state == "fresh"
 
 
 @pytest.mark.slow
 def test_after_kill_9_a_training_ends_bit_for_bit_as_an_undisturbed_one(home, monkeypatch):
     spec = REAL.replace(train=TRAIN | {"n_steps": 960, "optimizer": "muon"})
-    program = f"from ditune import backends, specs, train; train.SAVE_EVERY_S = 0; backends.compute([specs.RunSpec.of(**{spec.to_dict()})])"
+    program = f"""
+from ditune.rewriting import specs, train
+from ditune.store import backends
+train.SAVE_EVERY_S = 0
+backends.compute([specs.RunSpec.of(**{spec.to_dict()})])
+"""
     process = subprocess.Popen([sys.executable, "-c", program])
     wait_for(lambda: list(home.glob("checkpoints/*.safetensors")), 60)
     process.send_signal(signal.SIGKILL)
@@ -227,10 +270,10 @@ def test_after_kill_9_a_training_ends_bit_for_bit_as_an_undisturbed_one(home, mo
 def test_a_wrong_address_of_a_scheduler_is_reported_before_anything_starts(home, monkeypatch, capfd):
     with monkeypatch.context() as without, pytest.raises(SpecError, match="needs the extra"):
         without.setitem(sys.modules, "distributed", None)
-        study.run([StubSpec()], client="127.0.0.1:8786")
+        run([StubSpec()], client="127.0.0.1:8786")
     pytest.importorskip("distributed")
     with pytest.raises(SpecError, match="no Dask scheduler at 'nonsense': missing port"):
-        study.run([StubSpec()], client="nonsense")
+        run([StubSpec()], client="nonsense")
     assert capfd.readouterr() == ("", "") and log(home) == []
 
 
@@ -241,25 +284,6 @@ def test_dask_workers_compute(home, monkeypatch):
     specs = [StubSpec(seed=i) for i in range(2)] + [StubSpec(fail="raise")]
     with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster:
         with pytest.raises(study.RunsFailed, match="1 of the runs failed"):
-            study.run(specs, client=cluster.scheduler_address)
+            run(specs, client=cluster.scheduler_address)
     assert [records.find(spec).state for spec in specs] == ["fresh", "fresh", "failed"]
     assert os.getpid() not in {pid for *_, pid in log(home)}
-
-
-def test_recorded_is_the_largest_profile_with_committed_records(tmp_path, monkeypatch):
-    from test_notebooks import notebook
-
-    notebook(tmp_path, "02_rules", "n_seeds = 1\n")
-    for profile, n_seeds in (("smoke", 1), ("workstation", 3), ("paper", 4)):
-        (tmp_path / f"notebooks/profiles/{profile}.yaml").write_text(f"02_rules: {{n_seeds: {n_seeds}}}")
-    monkeypatch.setitem(experiments.SPECS, "02_rules", lambda n_seeds: [StubSpec(seed=s, n_steps=n_seeds) for s in range(n_seeds)])
-    study.run([StubSpec(n_steps=1)])
-    assert study.recorded("02", "smoke")[0] == "smoke"
-    larger = [StubSpec(seed=s, n_steps=3) for s in range(2)]
-    study.run(larger)
-    assert study.recorded("02", "smoke")[0] == "smoke"
-    records.promote(larger)
-    profile, table = study.recorded("02", "smoke")
-    assert profile == "workstation" and list(table["seed"]) == [0, 1] and table.attrs == {"runs": 3, "recorded": 2}
-    assert study.profile_of("02", larger + [StubSpec(seed=2, n_steps=3)]) == "workstation"
-    assert study.profile_of("02", larger) == "own parameters"
