@@ -5,9 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ditune import experiments, notebooks
 from ditune.active.scorers import Prompts, Rows
-from ditune.experiments.encrypted import of_pretraining
 from ditune.language import encrypted, pretrained
 from ditune.language.encrypted import EncryptedPack, answered, cipher, evaluated, examples_of, exported
 from ditune.language.specs import EncryptedSpec, FromScratchSpec
@@ -178,16 +176,3 @@ def test_an_impossible_run_is_refused(changes, message):
     with pytest.raises(SpecError) as caught:
         SPEC.replace(**changes)
     assert message in str(caught.value)
-
-
-def test_every_start_is_tuned_on_every_number_of_rules_and_the_largest_rewriter_comes_first():
-    (planned,) = notebooks.plan(["12_encrypted_rewriting"], "smoke")
-    values, tuned = planned.parameters, [spec for spec in planned.specs if isinstance(spec, EncryptedSpec)]
-    cells = {(spec.base.task.n_rules, spec.task.n_rules, spec.seed) for spec in tuned}
-    assert cells == {(b["n_rules"], n, seed) for b in values["bases"] for n in values["n_rules"] for seed in range(values["n_seeds"])}
-    assert {spec.task.n_rules for spec in planned.specs if isinstance(spec, FromScratchSpec)} == set(values["from_scratch"])
-    assert len(of_pretraining(planned.specs)) == len(values["bases"]) * values["n_seeds"]
-    whole = values["task"]["n_examples"]
-    assert {(s.task.n_examples, s.task.tail_alpha) for s in tuned} == {(whole, None), (whole // 2, None), (whole // 2, values["tail_alpha"])}
-    with pytest.raises(SpecError, match="bases: allowed first: a language model where there is one, else the rewriter of the most rules"):
-        experiments.SPECS["12_encrypted_rewriting"](**values | {"bases": values["bases"][::-1]})

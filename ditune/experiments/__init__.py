@@ -8,7 +8,6 @@ from ..chapters.common import listed, literal
 from ..specs import unknown
 from . import rewriting
 from .algorithms import running_algorithms
-from .encrypted import encrypted_rewriting
 from .language import code_generation, instruction_map
 from .natural import natural_instructions, self_instruct
 from .rewriting import long_tail, no_ops, number_of_rules, occurrences, rewriting_tasks, semantic_families, thresholds
@@ -39,7 +38,6 @@ SPECS = {
     "09_prompt_uncertainty": prompt_uncertainty,
     "10_active_selection": active_selection,
     "11_task_map": task_map,
-    "12_encrypted_rewriting": encrypted_rewriting,
     "13_code_generation": code_generation,
     "14_instruction_diversity_map": instruction_map,
     "15_natural_instructions": natural_instructions,
