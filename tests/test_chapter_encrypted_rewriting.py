@@ -7,7 +7,6 @@ from made_up import MADE, NOISE, chapter, marks, svg, texts
 from ditune import notebooks
 from ditune.chapters import encrypted_rewriting as here
 from ditune.language.specs import EncryptedSpec, FromScratchSpec
-
 from ditune.report.ledger import judge
 from ditune.report.stats import FAILS, HOLDS, OPEN
 from ditune.specs import SpecError
