@@ -174,8 +174,8 @@ def more_of(frame, column: str, expected: int) -> Finding:
     side = expected if values[change.name] > values[first.name] else -expected
     found = interval([(side or 1) * value for value in change.logs])
     outcome = stats.decide(found, math.log(MOVED)) if side else stats.within(found, math.log(SAME))
-    near = outcome == (FAILS if side else HOLDS) and not change.known  # a bound does not say that a ratio is near 1
-    return change.finding(OPEN if near or not change.learnt else outcome)
+    says_near = outcome == FAILS and found.high >= 0 if side else outcome == HOLDS  # which a bound alone cannot
+    return change.finding(OPEN if not change.learnt or (says_near and not change.known) else outcome)
 
 
 SOURCE = "this study"

@@ -10,7 +10,7 @@ from . import rewriting
 from .algorithms import running_algorithms
 from .language import code_generation, instruction_map
 from .natural import natural_instructions, self_instruct
-from .rewriting import long_tail, no_ops, number_of_rules, occurrences, rewriting_tasks, semantic_families, thresholds
+from .rewriting import long_tail, no_ops, number_of_rules, occurrences, rewriting_tasks, semantic_families
 from .selection import active_selection, prompt_uncertainty, task_map
 
 __all__ = ["SPECS", "SURVEYS", "TIMED", "literal", "rewriting"]
@@ -33,7 +33,6 @@ SPECS = {
     "04_occurrences": occurrences,
     "05_semantic_families": semantic_families,
     "06_long_tail": long_tail,
-    "07_what_moves_the_threshold": thresholds,
     "08_running_algorithms": running_algorithms,
     "09_prompt_uncertainty": prompt_uncertainty,
     "10_active_selection": active_selection,

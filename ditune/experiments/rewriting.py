@@ -6,7 +6,7 @@ of `TaskSpec`, `ModelSpec`, `TrainSpec` that differ from the paper's. A cell tha
 """
 
 from ..chapters.common import MOST_SHOWN, listed, literal, rewriting_run, seeds_of, tested, without
-from ..rewriting.specs import POSITIONS, EvalSpec, ProbeSpec, RunSpec, TaskSpec
+from ..rewriting.specs import EvalSpec, RunSpec, TaskSpec
 from ..specs import SpecError
 
 FAMILIES = ["repeated", "periodic", "mirrored"]
@@ -113,33 +113,3 @@ def long_tail(tail_alphas, n_rules, kept_share, halved_rules, first_seed, n_seed
     for tail in (None, float(min(alphas))):
         runs += number_of_rules([literal("halved_rules", halved_rules, int)], *shared, half | {"tail_alpha": tail}, model, train)
     return list(dict.fromkeys(runs + number_of_rules([halved_rules], *shared, task, model, train)))
-
-
-def thresholds(variants, n_rules, probed, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
-    """07: the number of rules at which unseen rules are applied, under one change at a time (beyond both papers).
-
-    variants: {name: {"task": ..., "model": ..., "train": ..., "n_rules": ...}}, each part optional: the fields that the variant
-    changes, and its own numbers of rules where the change moves the threshold out of n_rules. Without a change: chapter 02.
-    probed: numbers of rules at which models with learned and with rotary positions are probed with rules seen in part.
-    """
-    own = number_of_rules(n_rules, first_seed, n_seeds, n_test, task, model, train)
-    parts = {"task": task, "model": model, "train": train}
-    changed = [run for change in literal("variants", variants, dict).values() for run in varied(change, n_rules, first_seed, n_seeds, n_test, parts)]
-    return own + changed + probes(probed, first_seed, n_seeds, n_test, **parts)
-
-
-def probes(probed, first_seed, n_seeds, n_test, task, model, train) -> list[ProbeSpec]:
-    """The probes of 07: for each number of rules and seed one with learned and one with rotary positions."""
-    positions = [literal("model", model, dict) | {"position": position} for position in POSITIONS]
-    runs = [run for own in positions for run in number_of_rules(probed, first_seed, n_seeds, n_test, task, own, train)]
-    return [ProbeSpec.of(task=run.task, model=run.model, train=run.train, evals=run.evals, seed=run.seed, n_probe=n_test) for run in runs]
-
-
-def varied(change, n_rules, first_seed, n_seeds, n_test, parts: dict) -> list[RunSpec]:
-    """The runs of one variant."""
-    change = literal("variants", change, dict)
-    for name in change:
-        if name not in (*parts, "n_rules"):
-            raise SpecError(f"variants: {name!r} is no part of a variant; allowed: n_rules, {', '.join(parts)}")
-    changed = {name: literal(name, values, dict) | literal(name, change.get(name, {}), dict) for name, values in parts.items()}
-    return number_of_rules(change.get("n_rules", n_rules), first_seed, n_seeds, n_test, **changed)
