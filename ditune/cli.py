@@ -136,17 +136,25 @@ def compute(context, notebook, profile, parameter, jobs, force, limit_minutes, p
 
 
 @app.command()
-def book() -> int:
-    """Build the book from the executed notebooks; a warning is an error."""
+@force_option
+def book(force) -> int:
+    """Build the book from the executed notebooks, unless nothing has changed since; a warning is an error."""
+    from . import notebooks
     from .store import records
 
+    index, built = records.root() / "_build" / "html" / "index.html", records.root() / "_build" / "built"
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
-    command = [str(jupyter_book), "build", "book", "--all", "-W", "-n", "--keep-going"]
     if not jupyter_book.exists():
         quit_with("jupyter-book is not installed in the environment of this Python", FAILED)
-    if subprocess.run(command, cwd=records.root(), env=os.environ | {"SOURCE_DATE_EPOCH": "0"}).returncode:
-        return FAILED
-    click.echo(records.root() / "_build" / "html" / "index.html")
+    now = notebooks.book_fingerprint()
+    if force or not index.exists() or not built.exists() or built.read_text() != now:
+        built.unlink(missing_ok=True)
+        command = [str(jupyter_book), "build", "book", "--all", "-W", "-n", "--keep-going"]
+        environment = os.environ | {"SOURCE_DATE_EPOCH": "0"}
+        if subprocess.run(command, cwd=records.root(), env=environment).returncode:
+            return FAILED
+        records.write(built, now)
+    click.echo(index)
     return 0
 
 

@@ -9,6 +9,7 @@ when that has changed.
 import ast
 import functools
 import hashlib
+import importlib
 import importlib.metadata
 import json
 import logging
@@ -18,6 +19,7 @@ import reprlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from .specs import Spec, SpecError, unknown
 from .store import guard, records
@@ -62,6 +64,19 @@ def stems() -> list[str]:
 def profiles() -> list[str]:
     """The names of all profiles."""
     return sorted(path.stem for path in (folder() / "profiles").glob("*.yaml"))
+
+
+def module_of(stem: str) -> ModuleType:
+    """The module of a notebook: of `02_number_of_rules` it is `ditune.chapters.number_of_rules`. It has `runs`, and may say what
+    the page READS."""
+    try:
+        return importlib.import_module(f"ditune.chapters.{stem.partition('_')[2] or stem}")
+    except ModuleNotFoundError:  # TODO not moved to chapters/ yet
+        from types import SimpleNamespace
+
+        from . import experiments
+
+        return SimpleNamespace(runs=experiments.SPECS[stem])
 
 
 def resolve(name: str) -> str:
@@ -138,22 +153,8 @@ def _plan_one(stem: str, own: dict, from_profile: dict, given: dict) -> Plan:
             value, before = fit(stem, name, own[name], value), parameters[name]
             parameters[name] = before | value if isinstance(before, dict) and isinstance(value, dict) else value
     changed = {n: v for n, v in parameters.items() if v != own[n]}
-    module = _module_of(stem)
+    module = module_of(stem)
     return Plan(stem, parameters, changed, list(dict.fromkeys(module.runs(**parameters))), getattr(module, "READS", ()))
-
-
-def _module_of(stem: str):
-    """The chapter's module; it has `runs`, and may say what the page READS."""
-    from . import study
-
-    try:
-        return study.module_of(stem)
-    except ModuleNotFoundError:  # TODO not moved to chapters/ yet
-        from types import SimpleNamespace
-
-        from . import experiments
-
-        return SimpleNamespace(runs=experiments.SPECS[stem])
 
 
 def parse(name: str, text: str):
@@ -240,6 +241,15 @@ def sources(planned: Plan) -> list[Path]:
 def installed() -> list[str]:
     """Python and every installed distribution, with versions."""
     return [platform.python_version(), *sorted(f"{d.name} {d.version}" for d in importlib.metadata.distributions())]
+
+
+def book_fingerprint() -> str:
+    """A hash of all that the pages are built from: words, executed notebooks, configuration, libraries."""
+    root = records.root()
+    files = [path for path in [root / "_config.yml", *sorted((root / "book").rglob("*"))] if path.is_file()]
+    kept = [path for path in files if "__pycache__" not in path.parts]
+    url = os.environ.get("DITUNE_SITE_URL", "")
+    return guard.short_hash(json.dumps([[str(path.relative_to(root)), _digest(path)] for path in kept] + [installed(), url]))
 
 
 def is_current(planned: Plan) -> bool:

@@ -8,7 +8,6 @@ computes a sample of what is again, and executes the notebooks, which say on how
 """
 
 import functools
-import importlib
 import multiprocessing
 import sys
 import time
@@ -40,17 +39,12 @@ class RunsFailed(RuntimeError):
 # ---- a chapter -------------------------------------------------------------------------------------------------------
 
 
-def module_of(name: str) -> ModuleType:
-    """The module of a chapter: of the notebook `02_number_of_rules` it is `ditune.chapters.number_of_rules`."""
-    return importlib.import_module(f"ditune.chapters.{name.partition('_')[2]}")
-
-
 def chapter(name: str, values: dict) -> "Chapter":
     """The chapter of a notebook with its parameters, of which `values` holds at least all; what is missing is computed."""
     from .report import plots
 
     plots.use_style()
-    module = module_of(name)
+    module = notebooks.module_of(name)
     parameters = {key: values[key] for key in notebooks.defaults(name)}
     specs = list(dict.fromkeys(module.runs(**parameters)))
     compute(missing(specs))
@@ -230,7 +224,7 @@ def to_check(planned: notebooks.Plan, which: str) -> list[Spec]:
     if which == "none" or not recorded:
         return []
     if which == "sample":
-        name = getattr(module_of(planned.stem), "sample", cheapest)
+        name = getattr(notebooks.module_of(planned.stem), "sample", cheapest)
         recorded = [spec for spec in name(recorded) if records.find(spec, [records.results()])]
     elif which == "night":
         recorded = [spec for spec in recorded if checks.is_tonights(spec)]

@@ -10,10 +10,10 @@ import pytest
 from stub_kind import StubSpec
 from test_notebooks import PARAMETERS, chapter, notebook
 
-from ditune import cli, notebooks, study
+from ditune import cli, notebooks
 from ditune.store import backends, guard, records
 
-OWN = study.module_of
+OWN = notebooks.module_of
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +98,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(ditune, words, message):
 )
 def test_a_mistake_in_a_parameter_of_a_real_notebook_is_found_before_anything_starts(ditune, monkeypatch, number, name, value, message):
     monkeypatch.setenv("DITUNE_ROOT", str(guard.PACKAGE.parent))
-    monkeypatch.setattr(study, "module_of", OWN)
+    monkeypatch.setattr(notebooks, "module_of", OWN)
     code, out, error = ditune("run", number, "--dry-run", "-p", name, value)
     assert code == 2 and out == "" and message in error and error.count("\n") == 1
 
@@ -177,8 +177,13 @@ def test_book_says_where_it_is_and_fails_where_jupyter_book_does(ditune, study_f
     monkeypatch.setenv("JB_CODE", "0")
     assert ditune("book")[:2] == (0, f"{study_folder}/_build/html/index.html\n")
     assert (study_folder / "arguments").read_text() == "build book --all -W -n --keep-going\n"
+    page = study_folder / "_build/html/index.html"
+    records.write(page, "pages")
+    assert ditune("book")[0] == 0 and len((study_folder / "arguments").read_text().splitlines()) == 1, "nothing has changed"
     monkeypatch.setenv("JB_CODE", "1")
-    assert ditune("book")[0] == 1
+    assert ditune("book", "--force")[0] == 1
+    records.write(study_folder / "book/a.md", "words")
+    assert ditune("book")[0] == 1 and len((study_folder / "arguments").read_text().splitlines()) == 3
 
 
 def test_executed_copies_are_announced(ditune, monkeypatch):

@@ -45,7 +45,7 @@ def chapter(monkeypatch, runs, **more):
     """Have the notebook 02 run these; the others run nothing."""
     others = SimpleNamespace(runs=lambda **parameters: [])
     modules = {"02_rules": SimpleNamespace(runs=runs, **more)}
-    monkeypatch.setattr(study, "module_of", lambda name: modules.get(name, others))
+    monkeypatch.setattr(notebooks, "module_of", lambda name: modules.get(name, others))
 
 
 def test_parameters_are_the_notebooks_then_the_profiles_then_the_overrides():

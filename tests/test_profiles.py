@@ -84,7 +84,7 @@ def test_every_figure_has_a_name_a_short_caption_and_a_text_for_those_who_do_not
 
 
 def test_the_front_page_states_every_claim_with_its_verdict():
-    claims = [(stem, c) for stem in CHAPTERS for c in getattr(study.module_of(stem), "CLAIMS", ())]
+    claims = [(stem, c) for stem in CHAPTERS for c in getattr(notebooks.module_of(stem), "CLAIMS", ())]
     assert len({claim.id for _, claim in claims}) == len(claims)
     lacking = [c.id for stem, c in claims if f"`notebooks/{stem}.ipynb::verdict_{c.id}:s" not in PAGES["index"]]
     assert lacking == [] and len(re.findall("::verdict_", PAGES["index"])) == len(claims)

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from stub_kind import StubSpec
 
-from ditune import study
+from ditune import notebooks, study
 from ditune.rewriting import train
 from ditune.rewriting.specs import RunSpec
 from ditune.specs import SpecError
@@ -55,7 +55,7 @@ def run(specs, **options):
 
 PROGRAM = """
 import stub_kind
-from ditune import study
+from ditune import notebooks, study
 from ditune.store import backends
 backends.gpu_here = lambda: False
 study.compute([stub_kind.StubSpec.of(**s) for s in {specs}], jobs={jobs})
@@ -216,7 +216,7 @@ def test_a_sample_of_what_is_recorded_is_computed_again_once(home, monkeypatch):
     records.promote(specs)
     for path in records.local().iterdir():
         path.unlink()
-    monkeypatch.setattr(study, "module_of", lambda name: SimpleNamespace(runs=lambda: specs, sample=lambda specs: specs[:1]))
+    monkeypatch.setattr(notebooks, "module_of", lambda name: SimpleNamespace(runs=lambda: specs, sample=lambda specs: specs[:1]))
     planned = SimpleNamespace(stem="02_stub", specs=specs)
     assert study.to_check(planned, "none") == [] and study.to_check(planned, "all") == specs
     assert study.to_check(planned, "sample") == specs[:1]
