@@ -31,9 +31,13 @@ GROUP_COLORS = {"": "#bdbdbd", "ambiguous": plots.BLUE, "difficult": plots.GREEN
 """The paper's colours of its groups."""
 COLORS = {
     "random": plots.QUIET, METHOD: plots.BLUE, "high_perplexity": plots.ORANGE, "low_perplexity": plots.SKY,
-    "inverse_confidence": plots.PURPLE, "easy": plots.VERMILION, "difficult": plots.GREEN,
+    "inverse_confidence": plots.PURPLE, "easy": plots.VERMILION, "difficult": plots.GREEN, "clean": plots.BLACK,
 }  # fmt: skip
-NAMES = {METHOD: "prompt uncertainty", "easy": "easy tasks", "difficult": "difficult tasks"}
+NAMES = {
+    METHOD: "prompt uncertainty", "easy": "easy tasks", "difficult": "difficult tasks",
+    "uncertainty_diversity": "uncertainty + diversity", "balanced": "balanced families*", "clean": "clean tasks*",
+}  # fmt: skip
+"""A star marks an oracle, which knows what no strategy can know."""
 TICKS = (0.001, 0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0)
 
 

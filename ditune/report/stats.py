@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.special import ndtri, stdtrit
+from scipy.special import fdtrc, ndtri, stdtrit
 
 LEVEL = 0.95
 POWER = 0.8
@@ -146,6 +146,84 @@ def holm(n: int) -> list[float]:
     [0.9833, 0.975, 0.95]
     """
     return [1 - (1 - LEVEL) / (n - i) for i in range(n)]
+
+
+def holm_intervals(found: dict[str, Interval], margin: float = 0.0, df: int | None = None) -> dict[str, Interval]:
+    """The intervals of several comparisons at Holm's levels: the clearest, the farthest from the margin, has the widest;
+    from the first that does not exclude the margin on, all have its level. df: degrees of freedom where not n - 1.
+
+    >>> print(*holm_intervals({"a": interval([0.2, 0.3, 0.4]), "b": interval([0.0, 0.1])}).values())
+    0.30 [-0.06, 0.66] 0.05 [-1.22, 1.32]
+    """
+    wide, levels = {}, iter(holm(len(found)))
+    level = next(levels, LEVEL)
+    for name in sorted(found, key=lambda name: -distance(found[name], margin)):
+        wide[name] = one = widened(found[name], level, df)
+        if one.low > margin or one.high < margin:
+            level = next(levels, LEVEL)
+    return {name: wide[name] for name in found}
+
+
+def distance(found: Interval, margin: float) -> float:
+    """How far a mean is from the margin, in halves of its interval."""
+    return abs(found.mean - margin) / found.half if found.half > 0 else math.inf if found.mean != margin else 0.0
+
+
+def widened(found: Interval, level: float, df: int | None = None) -> Interval:
+    """The same mean with an interval of another level."""
+    if found.n < 2:
+        return found
+    df = df or found.n - 1
+    half = found.half * t_quantile(df, level) / t_quantile(df)
+    return Interval(found.mean, found.mean - half, found.mean + half, found.n)
+
+
+# ---- conditions within seeds -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Conditions compared within seeds: a two-way analysis without interaction; its residual is the error of differences."""
+
+    means: dict[str, float]
+    n: int
+    df: int
+    sd: float
+    """Standard deviation of the residuals."""
+    f: float
+    p: float
+    """That all conditions are alike."""
+
+    @classmethod
+    def of(cls, wide) -> "Blocks":
+        """Of a table with a row a condition and a column a seed; seeds that lack a condition are left out.
+
+        >>> import pandas
+        >>> found = Blocks.of(pandas.DataFrame({0: [0.1, 0.3], 1: [0.2, 0.5]}, index=["a", "b"]))
+        >>> print(found.differences("a")["b"], round(found.f, 3), round(found.p, 3))
+        0.25 [-0.39, 0.89] 25.0 0.126
+        """
+        wide = wide.dropna(axis=1)
+        values, (rows, n) = wide.to_numpy(dtype=float), wide.shape
+        df, means = (rows - 1) * (n - 1), values.mean(axis=1, keepdims=True) if n else values
+        named = dict(zip(wide.index, map(float, means[:, 0]))) if n else {}
+        if df < 1:
+            return cls(named, n, 0, math.nan, math.nan, math.nan)
+        residual = values - means - values.mean(axis=0, keepdims=True) + values.mean()
+        error = float((residual**2).sum() / df)
+        f = float(n * ((means - values.mean()) ** 2).sum() / (rows - 1) / error) if error > 0 else math.inf
+        return cls(named, n, df, math.sqrt(error), f, float(fdtrc(rows - 1, df, f)))
+
+    def differences(self, baseline: str, level: float = LEVEL) -> dict[str, Interval]:
+        """How much higher every other condition is than the baseline, with the pooled error."""
+        half = t_quantile(self.df, level) * self.sd * math.sqrt(2 / self.n) if self.df else math.inf
+        above = {name: mean - self.means[baseline] for name, mean in self.means.items() if name != baseline}
+        return {name: Interval(mean, mean - half, mean + half, self.n) for name, mean in above.items()}
+
+    def smallest(self) -> float:
+        """The smallest difference of two conditions that would have been seen with a power of 80 %."""
+        reach = t_quantile(self.df) + float(stdtrit(self.df, POWER)) if self.df else math.inf
+        return reach * self.sd * math.sqrt(2 / self.n) if self.df else math.inf
 
 
 # ---- seed by seed ----------------------------------------------------------------------------------------------------
