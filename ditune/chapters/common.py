@@ -10,6 +10,8 @@ import yaml
 from ..rewriting.specs import EvalSpec, RunSpec, TaskSpec
 from ..specs import SpecError
 
+REACHED = 0.5
+"""Rules of a kind are reached above this accuracy, the one at which thresholds are placed."""
 MOST_SEEDS, MOST_SHOWN = 1000, 10**7  # larger numbers are mistakes of typing
 PAPER_SCALE = "the paper's sizes and 50 passes over 10^6 examples: half an hour of an H100 for each run"
 """What it takes to decide a statement that names a number of rules."""

@@ -97,15 +97,39 @@ def curve(ax, rows, x: str, y: str, label: str, again=(), log: bool = True, **st
 def forest(ax, conditions: dict, labels=None, again=(), **style):
     """Conditions one below the other, {label: values by seed (a Series or a list)}: an open mark for each seed, the mean as a
     stroke, its interval as a bar. A value None leaves the line to a heading, its label in bold."""
-    for y, (label, values) in enumerate(conditions.items()):
-        if values is None:
-            ax.text(0, y, label, transform=ax.get_yaxis_transform(), fontweight="bold", va="center", fontsize=10)
-        else:
+    lines(ax, conditions, labels)
+    for y, values in enumerate(conditions.values()):
+        if values is not None:
             dots(ax, y, values, again, **style)
-    places = [y for y, values in enumerate(conditions.values()) if values is not None]
-    ax.set_yticks(places, [list(labels or conditions)[y] for y in places])
-    ax.set_ylim(len(conditions) - 0.4, -0.6)
+
+
+def grouped(ax, conditions: dict, series: dict[str, dict], again=()):
+    """Conditions one below the other, each with several series side by side, {label: {series: values}}, in the styles
+    {series: style}; None is a heading, as in `forest`."""
+    lines(ax, conditions)
+    for y, found in enumerate(conditions.values()):
+        for i, (name, style) in enumerate(series.items()):
+            if found and len(found.get(name, ())):
+                dots(ax, y + 0.6 * ((i + 0.5) / len(series) - 0.5), found[name], again, **style)
+    for name, style in series.items():
+        ax.plot([], [], label=name, markersize=4, markerfacecolor="white", **style)
+
+
+def lines(ax, conditions: dict, labels=None):
+    """A line for each condition, its label beside it or, where it is None, as a heading."""
+    texts = dict(enumerate(labels or conditions))
+    headings = [y for y, values in enumerate(conditions.values()) if values is None]
+    for y in headings:
+        ax.text(0, y, texts[y], transform=ax.get_yaxis_transform(), fontweight="bold", va="center", fontsize=10)
+    places = [y for y in texts if y not in headings]
+    ax.set_yticks(places, [texts[y] for y in places])
+    ax.set_ylim(len(texts) - 0.4, -0.6)
     ax.grid(axis="y", visible=False)
+
+
+def of_runs(rows, name: str = "unseen", measure: str = "exact_match"):
+    """A measure on an evaluation set by key, for `dots`."""
+    return rows[rows["eval"] == name].set_index("key")[measure]
 
 
 def dots(ax, y: float, values, again=(), color=BLUE, marker="o", label=None, **_):

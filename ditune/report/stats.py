@@ -164,6 +164,15 @@ def holm_intervals(found: dict[str, Interval], margin: float = 0.0, df: int | No
     return {name: wide[name] for name in found}
 
 
+def decisions(found: dict[str, Interval], margin: float = 0.0) -> dict[str, str]:
+    """`decide` for each of several comparisons at Holm's levels.
+
+    >>> decisions({"a": interval([0.5, 0.6, 0.7]), "b": interval([0.1, 0.2])}, 0.1)
+    {'a': 'holds', 'b': 'open'}
+    """
+    return {name: decide(one, margin) for name, one in holm_intervals(found, margin).items()}
+
+
 def distance(found: Interval, margin: float) -> float:
     """How far a mean is from the margin, in halves of its interval."""
     return abs(found.mean - margin) / found.half if found.half > 0 else math.inf if found.mean != margin else 0.0
@@ -239,10 +248,15 @@ def accuracy(rows, name: str = "unseen", measure: str = "exact_match") -> Interv
     return interval(by_seed(rows, name, measure))
 
 
+def differences(before, after, name: str = "unseen", measure: str = "exact_match"):
+    """How much higher a measure is in the second condition, a Series over the seeds of both: a seed stands for the same streams
+    of rules, inputs and initial weights."""
+    return (by_seed(after, name, measure) - by_seed(before, name, measure)).dropna()
+
+
 def change(before, after, name: str = "unseen", measure: str = "exact_match") -> Interval:
-    """How much higher a measure is in the second condition, over the seeds of both: a seed stands for the same streams of rules,
-    inputs and initial weights."""
-    return interval((by_seed(after, name, measure) - by_seed(before, name, measure)).dropna())
+    """The mean of `differences` with its interval."""
+    return interval(differences(before, after, name, measure))
 
 
 # ---- shares ----------------------------------------------------------------------------------------------------------
