@@ -161,32 +161,33 @@ def only_three(frame) -> Finding:
     return Finding(outcome, said(found, "lower k"), n_seeds=min((value.n for value in values.values()), default=0))
 
 
-def step(found: dict, what: str, sign: int, fair) -> Finding:
+def step(found: dict, sign: int, fair) -> Finding:
     """The change on lower k from the first to the last cell, which a statement says to go up (sign 1) or down (-1)."""
     if len(found) < 2:
-        return Finding(OPEN, f"It takes two {what}.")
+        return Finding(OPEN, f"There are too few cells to compare: {', '.join(found) or 'none'}.")
     (first, before), *_, (last, after) = found.items()
     change = sign * differences(before, after, "lower k")
     outcome = stats.decide(interval(change), NEGLIGIBLE)
-    text = f"On lower k, {what} {tables.shown(first)}: {accuracy(before, 'lower k')}; change to {tables.shown(last)}: "
-    text += f"{interval(sign * change)}."
+    text = f"On lower k {accuracy(before, 'lower k')} with {first}; change to {last}: {interval(sign * change)}."
     outcome = outcome if fair(outcome, before, after) else OPEN
     return Finding(outcome, text, interval(change), stats.smallest(change))
 
 
 def more_rules(frame) -> Finding:
     """D8."""
-    return step(varied(frame)[0], "numbers of rules", 1, lambda o, few, many: o != FAILS or trained(many))
+    found = {f"{n:,} rules": rows for n, rows in varied(frame)[0].items()}
+    return step(found, 1, lambda outcome, few, many: outcome != FAILS or trained(many))
 
 
 def larger_k(frame) -> Finding:
     """D8k; a range is not said to do no harm where the narrower one leaves nothing to lose."""
-    found = {k: rows for k, rows in varied(frame)[1].items() if free_letters(rows["x_len"].iloc[0], k[1]) >= FREE}
+    free = {k: rows for k, rows in varied(frame)[1].items() if free_letters(rows["x_len"].iloc[0], k[1]) >= FREE}
+    found = {f"k = {tables.shown(k)}": rows for k, rows in free.items()}
 
     def fair(outcome, narrow, wide):
         return trained(wide) and (outcome != FAILS or accuracy(narrow, "lower k").low > LOW)
 
-    return step(found, f"ranges of k with {FREE} free letters", -1, fair)
+    return step(found, -1, fair)
 
 
 def free_letters(length, k: int) -> int:
@@ -242,9 +243,10 @@ def answer(chapter) -> str:
 
     groups = {}
     for mix, rows in compared(chapter.frame).items():
-        groups.setdefault(("one family", "two families", "three families")[len(mix) - 1], []).append(rows)
-    found = [f"{accuracy(pandas.concat(rows), 'uniform')} after training on {words}" for words, rows in groups.items()]
-    return f"**On new rules whose words have no form, exact match is {', '.join(found)} of forms.**"
+        groups.setdefault(len(mix), []).append(rows)
+    words = ("after training on one family of forms", "on two", "on three")
+    found = [f"{accuracy(pandas.concat(rows), 'uniform')} {words[n - 1]}" for n, rows in groups.items()]
+    return f"**On new rules whose words have no form, exact match is {', '.join(found)}.**"
 
 
 def figure_mixes(chapter):

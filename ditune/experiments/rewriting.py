@@ -6,11 +6,8 @@ of `TaskSpec`, `ModelSpec`, `TrainSpec` that differ from the paper's. A cell tha
 """
 
 from ..chapters.common import MOST_SHOWN, listed, literal, rewriting_run, seeds_of, tested, without
-from ..rewriting.specs import EvalSpec, RunSpec, TaskSpec
+from ..rewriting.specs import RunSpec
 from ..specs import SpecError
-
-FAMILIES = ["repeated", "periodic", "mirrored"]
-"""The restricted families, which the tests of the chapter on them are drawn from."""
 
 
 def rewriting_tasks(seed, task, n_examples) -> list[RunSpec]:
@@ -69,30 +66,6 @@ def occurrences(occurrences, n_rules, first_seed, n_seeds, n_test, task, model, 
             evals = tested(n_test, own | {"occurrences": whole_range})
             runs += [rewriting_run(own, model, train, evals, seed) for seed in seeds_of(first_seed, n_seeds)]
     return runs
-
-
-def semantic_families(mixes, k_ranges, n_rules, lowest_k, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
-    """05: rules of restricted families (OIF, semantic diversity; D7, D8, D16; the paper: k = 3-4 to 3-60, tested on k < 3).
-
-    mixes: list of lists of families, each trained at the first k range and the largest number of rules; the last mix also at
-    all k ranges and all numbers of rules; "uniform" alone is the unrestricted task. Sets: "seen" and "unseen" of the task trained on;
-    "families", unseen rules of all three restricted families with k from lowest_k to the largest trained, told apart by slices;
-    "uniform", unseen rules of random words.
-    """
-    task, model, train = without("task", task, "n_rules", "families", "k"), literal("model", model, dict), literal("train", train, dict)
-    mixes, ranges, numbers = listed("mixes", mixes, list), listed("k_ranges", k_ranges, list), listed("n_rules", n_rules, int)
-    cells = [(mix, ranges[0], max(numbers)) for mix in mixes]
-    cells += [(mixes[-1], k, max(numbers)) for k in ranges] + [(mixes[-1], ranges[0], n) for n in numbers]
-    runs = []
-    for mix, k, n in cells:
-        own = task | {"n_rules": n, "families": mix, "k": 1 if mix == ["uniform"] else k}
-        others = task | {"n_rules": n, "families": FAMILIES, "k": [literal("lowest_k", lowest_k, int), TaskSpec.of(**own).k[1] if mix != ["uniform"] else ranges[0][1]]}
-        evals = tested(n_test) + [
-            EvalSpec.of(name="families", n_examples=n_test, task=others),
-            EvalSpec.of(name="uniform", n_examples=n_test, task=task | {"n_rules": n}),
-        ]
-        runs += [rewriting_run(own, model, train, evals, seed) for seed in seeds_of(first_seed, n_seeds)]
-    return list(dict.fromkeys(runs))
 
 
 def long_tail(tail_alphas, n_rules, kept_share, halved_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:

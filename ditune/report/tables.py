@@ -56,7 +56,7 @@ def rules(claims: tuple[Claim, ...]) -> str:
     parts = []
     for c in claims:
         rule = f"*Rule.* {c.rule} *Margin.* {c.margin} At least {c.n_seeds} seeds." if c.decide else f"*Out of reach.* {c.scale}"
-        parts.append(f"**{c.id}.** {c.statement}\n: {rule}\n: *Measure.* {c.measure}. *Source.* {c.source}.\n")
+        parts.append(f"**{c.id}.** {c.statement}\n: {escaped(rule)}\n: *Measure.* {c.measure}. *Source.* {c.source}.\n")
     return "\n".join(parts)
 
 
