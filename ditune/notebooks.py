@@ -52,8 +52,9 @@ def folder() -> Path:
 
 
 def executed(stem: str) -> Path:
-    """The executed copy of a notebook."""
-    return records.root() / "book" / "notebooks" / f"{stem}.ipynb"
+    """The executed copy of a notebook; chapters are numbered, the front page is not."""
+    folder = records.root() / "book"
+    return (folder / "notebooks" if stem[0].isdigit() else folder) / f"{stem}.ipynb"
 
 
 def stems() -> list[str]:
@@ -200,15 +201,18 @@ def fingerprint(planned: Plan) -> str:
     """A hash of all that the executed copy depends on: cells, parameters, the package, libraries, records and data."""
     cells = [[cell["cell_type"], "".join(cell["source"]), cell["metadata"]] for cell in _read(planned.stem)["cells"]]
     found = [[path.relative_to(records.root()).as_posix(), _digest(path)] for path in sources(planned) if path.exists()]
-    package = [[path.relative_to(guard.PACKAGE).as_posix(), _digest(path)] for path in package_files(planned.stem)]
+    package = [[path.relative_to(guard.PACKAGE).as_posix(), _digest(path)] for path in package_files(planned)]
     return guard.short_hash(json.dumps([cells, planned.parameters, package, installed(), found]))
 
 
-def package_files(stem: str) -> list[Path]:
-    """The files of the package that a page depends on: all but those of chapters that its own does not import."""
+def package_files(planned: Plan) -> list[Path]:
+    """The files of the package that a page depends on: all but those of chapters that its own does not import.
+    A page that reads all records shows all chapters."""
     chapters = guard.PACKAGE / "chapters"
-    own = {chapters / f"{name}.py" for name in imported_chapters(stem.partition("_")[2])}
+    own = {chapters / f"{name}.py" for name in imported_chapters(planned.stem.partition("_")[2])}
     files = sorted(guard.PACKAGE.rglob("*.py"))
+    if "records" in planned.reads:
+        return files
     return [path for path in files if path.parent != chapters or path in own or not _is_of_a_notebook(path)]
 
 

@@ -51,6 +51,21 @@ def chapter(name: str, values: dict) -> "Chapter":
     return Chapter(name, module, parameters, specs)
 
 
+def chapters(profile: str) -> list["Chapter"]:
+    """The numbered chapters of a profile, for the front page; nothing is computed."""
+    from .report import plots
+
+    plots.use_style()
+    plans = [planned for planned in notebooks.plan([], profile) if planned.stem[0].isdigit()]
+    return [Chapter(p.stem, notebooks.module_of(p.stem), p.parameters, p.specs) for p in plans]
+
+
+def computed_again(chapters: list["Chapter"]) -> str:
+    """How far this machine agrees with the record, over all chapters."""
+    found = {check.spec: check for chapter in chapters for check in chapter.checks}
+    return checks.in_words(list(found.values()), len({spec for chapter in chapters for spec in chapter.specs}))
+
+
 @dataclass(frozen=True)
 class Chapter:
     """A chapter's runs with what is recorded of them."""
