@@ -20,8 +20,8 @@ NOISE = (0.0, -0.01, 0.01, 0.02, -0.02, 0.0, 0.01, -0.01)
 
 
 def table(unseen: dict, seen=0.97, seeds: int = 6, **more) -> pd.DataFrame:
-    """Runs as `records.frame` has them: accuracy on unseen rules by number of rules, that on seen ones for all or by number of
-    rules. Seeds differ by up to 0.02 where the accuracy is neither 0 nor 1. more: further columns."""
+    """Runs as `records.frame` has them: accuracy on unseen rules by number of rules, that on seen ones for all or by
+    number of rules. Seeds differ by up to 0.02 where the accuracy is neither 0 nor 1. more: further columns."""
     rows = []
     for n_rules, value in unseen.items():
         for seed in range(seeds):

@@ -1,8 +1,8 @@
 """What the chapters share: reading parameters, and runs of rewriting that are tested on seen and unseen rules.
 
 Parameters that several chapters have: n_rules, a list of numbers of training rules; first_seed and n_seeds, the seeds
-first_seed .. first_seed + n_seeds - 1 of each cell; n_test, examples of each evaluation set; task, model, train, the fields of
-`TaskSpec`, `ModelSpec`, `TrainSpec` that differ from the paper's. A cell that two chapters share is one run.
+first_seed .. first_seed + n_seeds - 1 of each cell; n_test, examples of each evaluation set; task, model, train, the
+fields of `TaskSpec`, `ModelSpec`, `TrainSpec` that differ from the paper's. A cell that two chapters share is one run.
 """
 
 import yaml
@@ -53,14 +53,16 @@ def without(name: str, values, *parameters: str) -> dict:
     values = literal(name, values, dict)
     for parameter in parameters:
         if parameter in values:
-            raise SpecError(f"{name} = {values!r} holds {parameter}; allowed: the other fields, for {parameter} is a parameter of its own")
+            other = f"allowed: the other fields, for {parameter} is a parameter of its own"
+            raise SpecError(f"{name} = {values!r} holds {parameter}; {other}")
     return values
 
 
 def tested(n_test: int, task: dict | None = None) -> list[EvalSpec]:
     """Evaluation sets "unseen" and "seen" of n_test examples each, of the task trained on or of another."""
     other = TaskSpec.of(**task) if task else None
-    return [EvalSpec.of(name=rules, rules=rules, n_examples=literal("n_test", n_test, int), task=other) for rules in ("unseen", "seen")]
+    n_test = literal("n_test", n_test, int)
+    return [EvalSpec.of(name=rules, rules=rules, n_examples=n_test, task=other) for rules in ("unseen", "seen")]
 
 
 def rewriting_run(task: dict, model: dict, train: dict, evals: list[EvalSpec], seed: int) -> RunSpec:
@@ -79,10 +81,13 @@ def by_rules(n_rules, first_seed, n_seeds, n_test, task, model, train) -> list[R
 
 
 def with_inputs(frame, slices):
-    """The table of runs with accuracies by kind of input, from `records.frame` and `records.slices` of the same runs: exact_match
-    is that on inputs that hold x, no_op that on inputs that do not (not a number where the set has none), mean the mean of the
-    two, copied the share of the inputs that hold x which are answered by a copy."""
-    known = slices.reindex(columns=["key", "eval", "slice", "value", "exact_match", "n"]).astype({"key": str, "eval": str})
+    """The table of runs by kind of input, from `records.frame` and `records.slices` of the same runs.
+
+    exact_match is the accuracy on inputs that hold x, no_op that on inputs that do not (not a number where the set has
+    none), mean the mean of the two, copied the share of the inputs that hold x which are answered by a copy.
+    """
+    known = slices.reindex(columns=["key", "eval", "slice", "value", "exact_match", "n"])
+    known = known.astype({"key": str, "eval": str})
     parts = known[known["slice"] == "no_op"].pivot(index=["key", "eval"], columns="value", values=["exact_match", "n"])
     columns = {"has_op": ("exact_match", "False"), "no_op": ("exact_match", "True"), "n_has_op": ("n", "False")}
     parts = parts.reindex(columns=list(columns.values())).astype(float).set_axis(list(columns), axis=1)

@@ -1,9 +1,8 @@
 """03: inputs that do not hold x, "no-ops", among the training examples, in several shares (D5).
 
-Source: Zhang et al. 2024 (arXiv 2405.19787), symbolic experiments with no-ops. The paper's curves are not known, only its words.
-
-The control: no no-ops, and as many examples that hold x as the largest share of no-ops leaves, in smaller batches, so that the
-number of steps stays.
+Source: Zhang et al. 2024 (arXiv 2405.19787), symbolic experiments with no-ops; the paper's curves are not known, only
+its words. The control: no no-ops, and as many examples that hold x as the largest share of no-ops leaves, in smaller
+batches, so that the number of steps stays.
 """
 
 import math
@@ -17,12 +16,12 @@ from .common import PAPER_SCALE, by_rules, listed, literal, rewriting_run, seeds
 PAPER_PLACE = (300, 500)
 """The paper's threshold at every share, "about 400": its own words place it at 300 and at 500."""
 MOST_MOVED = 5 / 3
-"""Two thresholds are the same where they differ by no larger factor: that between the ends of the paper's "about 400"."""
+"""Two thresholds are the same where they differ by no larger factor: the ends of the paper's "about 400" do."""
 NONE = "no no-ops"
 
 
 def runs(no_op_shares, n_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
-    """Trainings without no-ops (those of 02), with each share of them, and the control, for each number of rules and seed.
+    """Trainings without no-ops (those of 02), with each share, and the control, for each number of rules and seed.
 
     All runs with no-ops are tested on inputs of which half are no-ops (the paper: shares 0.1 to 0.5).
     """
@@ -69,10 +68,11 @@ def most_no_ops(frame) -> tuple[str, object]:
 
 
 def ratios(frame) -> dict[str, Bounds]:
-    """How many times as many rules each training needs: against none without no-ops, and the largest share against the control."""
+    """How many times as many rules each share needs as no no-ops, and the largest share as the control."""
     places = {name: threshold(rows) for name, rows in trainings(frame).items()}
     control, last = places.get(control_name(frame)), list(places)[-1]
-    out = {f"{name} against\nas many examples": place.over(places[NONE]) for name, place in places.items() if "% no-" in name}
+    shares = {name: place for name, place in places.items() if not name.startswith(NONE)}
+    out = {f"{name} against\nas many examples": place.over(places[NONE]) for name, place in shares.items()}
     if control:
         out[f"{last} against\nas many inputs with x"] = places[last].over(control)
     return {name: ratio for name, ratio in out.items() if ratio}
@@ -102,7 +102,7 @@ def share_is_nothing(frame) -> Finding:
 
 
 def moved(ratio: Bounds) -> str:
-    """HOLDS where a ratio of thresholds lies within the margin, FAILS where it lies outside, also where it is only bounded."""
+    """HOLDS where a ratio of thresholds lies within the margin, FAILS where it lies outside, if only by bounds."""
     if ratio.interval:
         return within(interval(ratio.logs()[:, 0]), math.log(MOST_MOVED))
     sides = ratio.by_seed.values()
@@ -121,7 +121,7 @@ def only_no_ops(frame) -> Finding:
     cells = [(n, accuracy(own), accuracy(own, "unseen", "no_op"), own) for n, own in rows.groupby("n_rules")
              if accuracy(own, "seen").low >= LEARNT and accuracy(own).high <= LOW]  # fmt: skip
     if not cells:
-        return Finding(OPEN, f"With {name} no number of rules was learnt without being applied to unseen ones.", n_seeds=0)
+        return Finding(OPEN, f"With {name} there are no rules that are learnt and of no help with others.", n_seeds=0)
     n, unseen, no_op, own = max(cells, key=lambda cell: cell[2].low)
     outcome = HOLDS if no_op.low >= HIGH else FAILS if all(c[2].high < HIGH for c in cells) and len(cells) > 1 else OPEN
     text = f"{n:,} rules, {name}: {no_op} of the no-ops of unseen rules are right, {unseen} of the inputs that hold x"
@@ -134,11 +134,12 @@ CLAIMS = (
         "D5",
         "The share of no-ops does not change the number of rules from which unseen rules are applied.",
         SOURCE,
-        "number of rules at which the accuracy on inputs of unseen rules that hold x passes 0.5, as a ratio seed by seed",
-        "Compares the largest share with training on as many inputs that hold x and no no-ops. Holds where the interval of the ratio "
-        f"lies within {1 / MOST_MOVED:.2f} to {MOST_MOVED:.2f}, does not hold where it lies outside. A ratio above that counts only if "
-        f"the seen rules are learnt (at least {LEARNT}) at the numbers of rules where fewer than half of the inputs are right. "
-        "Changed after three seeds had been seen: before, the comparison was with as many examples. They settle it by neither rule.",
+        "number of rules at which the accuracy on inputs of unseen rules that hold x passes 0.5; ratios seed by seed",
+        "Compares the largest share with training on as many inputs that hold x and no no-ops. Holds where the "
+        f"interval of the ratio lies within {1 / MOST_MOVED:.2f} to {MOST_MOVED:.2f}, does not hold where it lies "
+        f"outside. A ratio above that counts only if the seen rules are learnt (at least {LEARNT}) at the numbers of "
+        "rules where fewer than half of the inputs are right. Changed after three seeds, which settle it by neither "
+        "rule: before, the comparison was with as many examples.",
         "The paper's about 400 is 300 to 500 in its own words: a factor of 5/3.",
         share_is_nothing,
     ),
@@ -147,9 +148,10 @@ CLAIMS = (
         "With fewer rules only the no-ops of unseen rules are answered.",
         SOURCE,
         "exact match on inputs of unseen rules, no-ops and those that hold x apart, at the largest share of no-ops",
-        f"Holds where at some number of rules the seen ones are learnt (at least {LEARNT}), inputs of unseen ones that hold x are not "
-        f"answered (at most {LOW}) and no-ops are (at least {HIGH}). Does not hold where at two such numbers or more, and at all of "
-        f"them, fewer than {HIGH} of the no-ops are right. Entered after three seeds had been seen.",
+        f"Holds where at some number of rules the seen ones are learnt (at least {LEARNT}), inputs of unseen ones "
+        f"that hold x are not answered (at most {LOW}) and no-ops are (at least {HIGH}). Does not hold where at two "
+        f"such numbers or more, and at all of them, fewer than {HIGH} of the no-ops are right. Entered after three "
+        "seeds had been seen.",
         "Bounds of intervals, far from one another.",
         only_no_ops,
     ),
@@ -198,7 +200,8 @@ def figure_answers(chapter):
     """What models do with inputs of unseen rules: no-ops that are right, and inputs with x that are copied."""
     unseen, found = chapter.frame[chapter.frame["eval"] == "unseen"], trainings(chapter.frame)
     figure, axes = plots.panels(2, height=2.5, sharex=True)
-    for ax, column, title in zip(axes, ("no_op", "copied"), ("No-ops: answered right", "Inputs that hold x: copied, which is wrong")):
+    parts = {"no_op": "No-ops: answered right", "copied": "Inputs that hold x: copied, which is wrong"}
+    for ax, (column, title) in zip(axes, parts.items()):
         for (name, rows), style in zip(found.items(), plots.styles(found).values()):
             rows = rows[(rows["eval"] == "unseen") & rows[column].notna()]
             if len(rows):
@@ -219,7 +222,7 @@ def table_accuracy(chapter) -> str:
             raw = ", ".join(f"{value:.2f}" for value in by_seed(group))
             others = [accuracy(group, "unseen", column) for column in ("no_op", "copied")]
             rows.append([name, f"{n:,}", accuracy(group), raw, *others, accuracy(group, "seen")])
-    caption = "Shares of answers, mean with 95 % t-interval: right on inputs that hold x and on no-ops, and copies of inputs that hold x"
+    caption = "Shares of answers that are right, and of inputs that hold x and are copied: mean with 95 % t-interval"
     header = ["training", "rules", "unseen rules, x", "by seed", "no-ops", "x, copied", "seen rules, x"]
     return tables.table(caption, "tab-no-ops", header, rows)
 
@@ -231,5 +234,5 @@ def table_thresholds(chapter) -> str:
         place = threshold(own)
         raw = ", ".join(str(Bounds({seed: bounds})) for seed, bounds in place.by_seed.items())
         rows.append([name, place, raw, place.over(threshold(trainings(chapter.frame)[NONE])) or "–"])
-    caption = "Rules at which the accuracy on inputs of unseen rules that hold x passes one half: geometric mean with 95 % t-interval"
+    caption = "Rules at which half of the inputs of unseen rules that hold x are right: geometric mean, 95 % t-interval"
     return tables.table(caption, "tab-no-ops-thresholds", ["training", "rules", "by seed", f"ratio to {NONE}"], rows)

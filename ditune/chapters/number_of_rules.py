@@ -45,7 +45,8 @@ def cells(frame) -> list[tuple]:
 def said(cell) -> str:
     """A cell in words."""
     n, each, unseen, seen = cell
-    return f"{n:,} rules with {each:,.4g} example{'s' * (each != 1)} each: {unseen} on unseen rules, {seen} on seen ones"
+    examples = f"{each:,.4g} example{'s' * (each != 1)} each"
+    return f"{n:,} rules with {examples}: {unseen} on unseen rules, {seen} on seen ones"
 
 
 def few_seeds(grid) -> int:
