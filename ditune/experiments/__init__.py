@@ -10,7 +10,7 @@ from . import rewriting
 from .algorithms import running_algorithms
 from .language import code_generation, instruction_map
 from .natural import natural_instructions, self_instruct
-from .rewriting import long_tail, no_ops, number_of_rules, occurrences, rewriting_tasks
+from .rewriting import long_tail, rewriting_tasks
 from .selection import active_selection, prompt_uncertainty, task_map
 
 __all__ = ["SPECS", "SURVEYS", "TIMED", "literal", "rewriting"]
@@ -28,9 +28,6 @@ def cost(profiles) -> list:
 
 SPECS = {
     "01_rewriting_tasks": rewriting_tasks,
-    "02_number_of_rules": number_of_rules,
-    "03_no_ops": no_ops,
-    "04_occurrences": occurrences,
     "06_long_tail": long_tail,
     "08_running_algorithms": running_algorithms,
     "09_prompt_uncertainty": prompt_uncertainty,

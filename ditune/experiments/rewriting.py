@@ -32,49 +32,19 @@ def number_of_rules(n_rules, first_seed, n_seeds, n_test, task, model, train) ->
     ]
 
 
-def no_ops(no_op_shares, n_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
-    """03: inputs without x among the training examples (2405.19787, no-ops; D5; the paper: shares 0.1 to 0.5).
-
-    All runs with no-ops are tested on inputs of which half are no-ops. Share 0 is chapter 02. Control: no no-ops, and as
-    many examples with x as there are at the largest share, in smaller batches, so that the number of steps stays.
-    """
-    task, model, train = without("task", task, "n_rules", "no_op_share"), literal("model", model, dict), literal("train", train, dict)
-    shares, numbers, seeds = listed("no_op_shares", no_op_shares, (int, float)), listed("n_rules", n_rules, int), seeds_of(first_seed, n_seeds)
-    runs = number_of_rules(numbers, first_seed, n_seeds, n_test, task, model, train)
-    for share in shares:
-        for n in numbers:
-            own = task | {"n_rules": n, "no_op_share": share}
-            runs += [rewriting_run(own, model, train, tested(n_test, own | {"no_op_share": 0.5}), seed) for seed in seeds]
-    defaults, kept = RunSpec.of(task=task, train=train), 1 - max(shares)
-    fewer = task | {"n_examples": max(1, round(kept * defaults.task.n_examples))}
-    smaller = train | {"batch_size": max(1, round(kept * defaults.train.batch_size))}
-    return runs + number_of_rules(numbers, first_seed, n_seeds, n_test, fewer, model, smaller)
-
-
-def occurrences(occurrences, n_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
-    """04: how often x occurs in the training inputs (2402.10891 table 1; D9; the paper: 1, 10, 20 and 1, 5, 10, 15, 20 mixed).
-
-    occurrences: list of lists of numbers; each is one kind of training. All are tested on all numbers from 1 to the largest.
-    """
-    task, model, train = without("task", task, "n_rules", "occurrences"), literal("model", model, dict), literal("train", train, dict)
-    kinds = [listed("occurrences", kind, int) for kind in listed("occurrences", occurrences, list)]
-    whole_range = list(range(1, max(map(max, kinds)) + 1))
-    runs = []
-    for kind in kinds:
-        for n in listed("n_rules", n_rules, int):
-            own = task | {"n_rules": n, "occurrences": kind}
-            evals = tested(n_test, own | {"occurrences": whole_range})
-            runs += [rewriting_run(own, model, train, evals, seed) for seed in seeds_of(first_seed, n_seeds)]
-    return runs
-
-
-def long_tail(tail_alphas, n_rules, kept_share, halved_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
+def long_tail(
+    tail_alphas, n_rules, kept_share, halved_rules, first_seed, n_seeds, n_test, task, model, train
+) -> list[RunSpec]:
     """06: rules with unequal numbers of examples (2405.19787, long tail; D6, D11; the paper: alpha 2 to 0.03, I = 1k, 10k, 100k).
 
     tail_alphas: of the weights U^(1/alpha) of the rules; without a tail it is chapter 02. Halving: kept_share of the examples
     of halved_rules rules, evenly over the rules or with the longest of these tails; and all of the examples.
     """
-    task, model, train = without("task", task, "n_rules", "tail_alpha"), literal("model", model, dict), literal("train", train, dict)
+    task, model, train = (
+        without("task", task, "n_rules", "tail_alpha"),
+        literal("model", model, dict),
+        literal("train", train, dict),
+    )
     alphas, numbers = listed("tail_alphas", tail_alphas, (int, float)), listed("n_rules", n_rules, int)
     shared = (first_seed, n_seeds, n_test)
     runs = number_of_rules(numbers, *shared, task, model, train)
@@ -84,5 +54,7 @@ def long_tail(tail_alphas, n_rules, kept_share, halved_rules, first_seed, n_seed
         raise SpecError(f"kept_share = {kept_share!r}; allowed: a number above 0, at most 1")
     half = task | {"n_examples": round(kept_share * RunSpec.of(task=task).task.n_examples)}
     for tail in (None, float(min(alphas))):
-        runs += number_of_rules([literal("halved_rules", halved_rules, int)], *shared, half | {"tail_alpha": tail}, model, train)
+        runs += number_of_rules(
+            [literal("halved_rules", halved_rules, int)], *shared, half | {"tail_alpha": tail}, model, train
+        )
     return list(dict.fromkeys(runs + number_of_rules([halved_rules], *shared, task, model, train)))
