@@ -88,7 +88,7 @@ def test_runs_are_those_of_the_conditions_and_the_probes():
     assert list(found) == ["no change", "rotary"] and all(type(s) is RunSpec for s in found["rotary"])
     assert {s.model.position for s in found["rotary"]} == {"rotary"} and {s.model.position for s in asked} == {"learned", "rotary"}
     assert set(planned.specs) == {*found["no change"], *found["rotary"], *asked}
-    with pytest.raises(SpecError, match="variants: 'steps' is no part of a variant; allowed: n_rules, model"):
+    with pytest.raises(SpecError, match="variants: 'steps' is no part of a change; allowed: n_rules, model"):
         here.runs(**planned.parameters | {"variants": {"a": {"steps": 3}}})
 
 

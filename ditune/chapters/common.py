@@ -58,6 +58,14 @@ def without(name: str, values, *parameters: str) -> dict:
     return values
 
 
+def changed(name: str, change, parts: dict[str, dict], *more: str) -> dict[str, dict]:
+    """Task, model and training with the fields of a change; `more` are parts that the change may hold beside these."""
+    for part in literal(name, change, dict):
+        if part not in (*parts, *more):
+            raise SpecError(f"{name}: {part!r} is no part of a change; allowed: {', '.join((*more, *parts))}")
+    return {part: literal(part, own, dict) | literal(part, change.get(part, {}), dict) for part, own in parts.items()}
+
+
 def tested(n_test: int, task: dict | None = None) -> list[EvalSpec]:
     """Evaluation sets "unseen" and "seen" of n_test examples each, of the task trained on or of another."""
     other = TaskSpec.of(**task) if task else None

@@ -12,10 +12,9 @@ from ..report import plots, stats, tables
 from ..report.ledger import LEARNT, Claim, Finding
 from ..report.stats import FAILS, HOLDS, OPEN, Bounds, Interval, interval
 from ..rewriting.specs import POSITIONS, ProbeSpec, RunSpec
-from ..specs import SpecError
 from ..store import records
 from . import rules_seen_in_part
-from .common import by_rules, literal
+from .common import by_rules, changed, literal
 from .number_of_rules import PAPER_CURVE
 from .rules_seen_in_part import PROBED, figure_answers  # noqa: F401
 
@@ -48,15 +47,12 @@ def runs(variants, n_rules, probed, first_seed, n_seeds, n_test, task, model, tr
 
 def conditions(parameters: dict) -> dict[str, list[RunSpec]]:
     """The runs of each condition, by its name."""
-    parts = {name: literal(name, parameters[name], dict) for name in PARTS}
+    parts = {name: parameters[name] for name in PARTS}
     shared = [parameters[name] for name in ("first_seed", "n_seeds", "n_test")]
     found = {UNCHANGED: by_rules(parameters["n_rules"], *shared, **parts)}
     for name, change in literal("variants", parameters["variants"], dict).items():
-        for part in literal("variants", change, dict):
-            if part not in (*PARTS, "n_rules"):
-                raise SpecError(f"variants: {part!r} is no part of a variant; allowed: n_rules, {', '.join(PARTS)}")
-        changed = {part: fields | literal(part, change.get(part, {}), dict) for part, fields in parts.items()}
-        found[name] = by_rules(change.get("n_rules", parameters["n_rules"]), *shared, **changed)
+        own = changed("variants", change, parts, "n_rules")
+        found[name] = by_rules(change.get("n_rules", parameters["n_rules"]), *shared, **own)
     return found
 
 
