@@ -7,7 +7,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ditune import experiments, notebooks
 from ditune.rewriting import running
 from ditune.rewriting.evaluate import greedy
 from ditune.rewriting.markov import MarkovAlgorithm, Rule
@@ -191,9 +190,3 @@ def test_the_runner_goes_on_from_the_trained_weights_and_gives_the_same_again(tm
 def test_what_cannot_be_run_is_refused_by_name(change, named):
     with pytest.raises(SpecError, match=rf"AlgorithmSpec\.{named} = .*; allowed: "):
         SPEC.replace(**change)
-
-
-def test_a_mistyped_part_of_a_model_is_refused():
-    parameters = notebooks.profile_parameters("smoke")["08_running_algorithms"]
-    with pytest.raises(SpecError, match="models: 'tasks' is no part of a change"):
-        experiments.SPECS["08_running_algorithms"](**parameters | {"models": [{"tasks": {}}]})

@@ -7,7 +7,6 @@ specs. Nothing heavy is imported: a wrong parameter is reported before anything 
 from ..chapters.common import listed, literal
 from ..specs import unknown
 from . import rewriting
-from .algorithms import running_algorithms
 from .language import code_generation, instruction_map
 from .natural import natural_instructions, self_instruct
 from .rewriting import long_tail, rewriting_tasks
@@ -29,7 +28,6 @@ def cost(profiles) -> list:
 SPECS = {
     "01_rewriting_tasks": rewriting_tasks,
     "06_long_tail": long_tail,
-    "08_running_algorithms": running_algorithms,
     "09_prompt_uncertainty": prompt_uncertainty,
     "10_active_selection": active_selection,
     "11_task_map": task_map,
