@@ -1,4 +1,5 @@
-"""What the chapters on selection share (10, 11, 15, 16): the paper's numbers, names and colours, the task map, one rule.
+"""What the chapters on selection share (10, 11, 15, 16): the paper's numbers, names and colours, the task map, one
+rule.
 
 Source of the paper's: figures 3 to 5 and the stored outputs of Kung et al. 2023 (arXiv 2311.00288).
 """
@@ -9,11 +10,13 @@ from ..report.stats import FAILS, HOLDS, OPEN, decide, holm, interval, smallest
 
 METHOD, BASELINES = "uncertainty", ("random", "high_perplexity", "low_perplexity")
 SHARE = 0.1
-"""A gain below this share of what random selection adds counts as none: half of the paper's, which is .21 over its four steps."""
+"""A gain below this share of what random selection adds counts as none: half of the paper's, which is .21 over its
+four steps."""
 FEWER = (0.75, 0.85)
 """The paper compares 272 tasks with 340, which is 80 %."""
 NONE = 0.25
-"""Tasks that add less than this share of what random ones add give no benefit; the paper's difficult ones add .14 and .18."""
+"""Tasks that add less than this share of what random ones add give no benefit; the paper's difficult ones add .14
+and .18."""
 PAPER_START, PAPER_TASKS = 44.15, (136, 204, 272, 340)
 PAPER_ROUGE = {
     "random": (45.11, 46.07, 47.02, 47.63),
@@ -21,7 +24,8 @@ PAPER_ROUGE = {
     "high_perplexity": (44.66, 45.63, 46.41, 47.55),
     "low_perplexity": (45.58, 46.47, 46.84, 47.50),
 }
-"""ROUGE-L on the paper's test tasks, means of five splits, read off to within 0.03; with 68 tasks all have PAPER_START."""
+"""ROUGE-L on the paper's test tasks, means of five splits, read off to within 0.03; with 68 tasks all have
+PAPER_START."""
 PAPER_RISE = {"ambiguous": (1.6, 2.6), "random": (0.7, 1.9), "easy": (0.0, 1.9), "difficult": (0.1, 0.35)}
 """ROUGE-L above the paper's first model by training on a group, at 136 and 204 tasks; read off to within 0.1."""
 
@@ -56,8 +60,8 @@ def style(strategy: str) -> dict:
 
 
 # ---- the rules -------------------------------------------------------------------------------------------------------
-# A table has a row per strategy, seed and round (0: the first model, which the strategies of a seed share), with `n_trained`
-# tasks and `value`, the accuracy or likelihood that the rules look at.
+# A table has a row per strategy, seed and round (0: the first model, which the strategies of a seed share), with
+# `n_trained` tasks and `value`, the accuracy or likelihood that the rules look at.
 
 
 def by_seed(frame, strategy: str, rounds):
@@ -123,11 +127,13 @@ def no_benefit(frame) -> Finding:
 
 
 def beats(gains: dict, margin: float) -> str:
-    """Whether a method beats each of several others, {name: gains by seed}: HOLDS where every interval lies above 0, FAILS where
-    one lies below the margin, in the wider interval that Holm's correction asks for; OPEN otherwise.
+    """Whether a method beats each of several others, {name: gains by seed}: HOLDS where every interval lies above 0,
+    FAILS where one lies below the margin, in the wider interval that Holm's correction asks for; OPEN otherwise.
 
-    >>> beats({"a": [1.0, 1.1, 0.9], "b": [2.0, 2.1, 1.9]}, 0.5), beats({"a": [0.0, 0.1, -0.1], "b": [9.0, 0.0, 3.0]}, 0.5)
-    ('holds', 'fails')
+    >>> beats({"a": [1.0, 1.1, 0.9], "b": [2.0, 2.1, 1.9]}, 0.5)
+    'holds'
+    >>> beats({"a": [0.0, 0.1, -0.1], "b": [9.0, 0.0, 3.0]}, 0.5)
+    'fails'
     """
     if gains and all(interval(values).low > 0 for values in gains.values()):
         return HOLDS
@@ -136,14 +142,16 @@ def beats(gains: dict, margin: float) -> str:
 
 
 def paper_shares() -> dict[str, float]:
-    """The paper's gain of each strategy over random selection, mean over its steps, as a share of what random selection adds.
+    """The paper's gain of each strategy over random selection, mean over its steps, as a share of what random tasks
+    add.
 
     >>> {name: round(share, 2) for name, share in paper_shares().items()}
     {'uncertainty': 0.21, 'high_perplexity': -0.11, 'low_perplexity': 0.04, 'easy': -0.18, 'difficult': -0.57}
     """
     random, groups = PAPER_ROUGE["random"], {name: PAPER_RISE[name] for name in ("easy", "difficult")}
     shares = {name: mean_gain(values, random) / (random[-1] - PAPER_START) for name, values in PAPER_ROUGE.items()}
-    shares |= {name: mean_gain(values, PAPER_RISE["random"]) / PAPER_RISE["random"][-1] for name, values in groups.items()}
+    random = PAPER_RISE["random"]
+    shares |= {name: mean_gain(values, random) / random[-1] for name, values in groups.items()}
     return {name: share for name, share in shares.items() if name != "random"}
 
 
@@ -165,7 +173,8 @@ def paper_map():
 
 
 def scatter(ax, rows, colors: dict, column: str = "group", size: float = 20):
-    """The tasks of a map, coloured by a column; those named first lie below. Uncertainty on a cube-root axis, as in the paper."""
+    """The tasks of a map, coloured by a column; those named first lie below. Uncertainty on a cube-root axis, as in
+    the paper."""
     for value, color in colors.items():
         one = rows[rows[column] == value]
         look = {"s": size, "color": color, "edgecolor": "white", "linewidth": 0.4}

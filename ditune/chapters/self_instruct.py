@@ -1,0 +1,281 @@
+"""16: which instructions to train on next (A2), after a control.
+
+Source: Kung et al. 2023 (arXiv 2311.00288), on data made by Self-Instruct (arXiv 2212.10560); that code was never
+released. The measure is the likelihood of answers that people wrote, in hundredths of a nat a token (about percent of
+perplexity).
+"""
+
+import numpy as np
+
+from ..language.instructions import DOMAINS, at_hand
+from ..language.pretrained import TuneSpec
+from ..language.self_instruct import human_at_hand, source_of
+from ..language.specs import InstructSpec
+from ..report import plots, tables
+from ..report.ledger import Claim, Finding
+from ..report.stats import HOLDS, OPEN, crossed, decide, interval, smallest
+from ..specs import Spec
+from ..store import records
+from .common import listed, literal, seeds_of, without
+from .selecting import BASELINES, METHOD, beats, named, style
+
+HUMAN = "human"
+STRATEGIES = ("random", METHOD, "high_perplexity", "low_perplexity")
+DRAWS = 20
+"""Random subsets of a seed among which a selection is ranked; a single one says more of itself than of the
+selection."""
+MARGIN = 0.1
+"""A selection that beats fewer than 60 of 100 random subsets is as good as none."""
+PAPER_BUDGETS = (1000, 2000, 4000, 8000, 16000)
+PAPER_WINS = {"GPT-4": (11, 27, -19, 14, -5), "ChatGPT": (24, 21, 10, 10, 0), "people": (13, 8, 11, 9, -2)}
+"""Wins minus losses of prompt uncertainty against random selection, by judge, as stored in the authors' repository."""
+UNIT = "hundredths of a nat a token"
+
+
+def runs(model, dtype, pool, test, measurement, strategies, budgets, passes, tune, first_seed, n_seeds) -> list[Spec]:
+    """The measures of each seed, and its trainings, by strategy, with all budgets.
+
+    pool: a set of instructions by name, or a domain for the one at hand (`instructions.at_hand`); test: names of sets,
+    "human" for those at hand that people wrote; measurement: the other fields of `InstructionsSpec`; passes: how often
+    a training passes over its instructions; tune: fields of `TuneSpec` but for the steps.
+    """
+    pool = at_hand(pool) if pool in DOMAINS else literal("pool", pool, str)
+    tests = [one for name in listed("test", test, str) for one in (human_at_hand() if name == HUMAN else [name])]
+    shared = without("measurement", measurement, "model", "dtype", "pool", "test", "seed")
+    shared = {"model": model, "dtype": dtype, "pool": pool, "test": tests} | shared
+    shared |= {"budgets": listed("budgets", budgets, int), "passes": literal("passes", passes, (int, float))}
+    how = TuneSpec.of(**without("tune", tune, "n_steps"))
+    trained = [
+        InstructSpec.of(**shared, strategy=strategy, tune=how, seed=seed)
+        for strategy in dict.fromkeys(listed("strategies", strategies, str))
+        for seed in seeds_of(first_seed, n_seeds)
+    ]
+    return [*dict.fromkeys(run.first for run in trained), *trained]
+
+
+# ---- claims ----------------------------------------------------------------------------------------------------------
+
+
+def frame(chapter):
+    """A row per run and budget, and per seed one of the model before tuning (`n_trained` 0), with `value`, the mean
+    likelihood of all answers; `draw` tells apart the random subsets of a seed."""
+    rows = records.frame(chapter.specs)
+    if "strategy" not in rows:
+        return rows.iloc[:0]
+    draw = rows["draw"] if "draw" in rows else 0
+    return rows.assign(draw=draw, value=[-100 * float(np.mean(each)) for each in rows["nll_each"]])
+
+
+def budgets(frame) -> list[int]:
+    """The numbers of instructions tuned on."""
+    return sorted({int(n) for n in frame["n_trained"] if n > 0})
+
+
+def answers(frame, strategy: str, budget: int) -> dict[int, np.ndarray]:
+    """By seed, the likelihood of each answer (P,), of random selection the mean over its draws; before tuning with
+    budget 0."""
+    rows = frame[frame["n_trained"] == budget]
+    rows = rows if budget == 0 else rows[rows["strategy"] == strategy]
+    return {int(seed): -100 * np.mean(one["nll_each"].tolist(), axis=0) for seed, one in rows.groupby("seed")}
+
+
+def gains(frame, over: str, strategy: str, budget: int, before: int | None = None) -> np.ndarray:
+    """How much likelier each answer is under a strategy than under another, (S, P) over the seeds of both; before:
+    the budget of the other, where it is not the same."""
+    first, second = answers(frame, over, budget if before is None else before), answers(frame, strategy, budget)
+    return np.array([second[seed] - first[seed] for seed in sorted(second) if seed in first])
+
+
+def mean_gain(frame, strategy: str = METHOD) -> np.ndarray:
+    """The gain over random selection, mean over the budgets: (S, P) over the seeds that have all of them."""
+    each = [gains(frame, "random", strategy, budget) for budget in budgets(frame)]
+    return np.mean(each, axis=0) if len({values.shape for values in each}) == 1 else np.empty((0, 0))
+
+
+def beaten(frame, strategy: str):
+    """The share of the random subsets of its seed that a selection beats, on average over budgets and answers, by
+    seed."""
+    mean = frame[frame["n_trained"] > 0].groupby(["strategy", "seed", "draw"])["value"].mean()
+    random, own = mean["random"].unstack(), mean[strategy].groupby("seed").mean()
+    above = random.lt(own, axis=0).sum(axis=1) + 0.5 * random.eq(own, axis=0).sum(axis=1)
+    return (above / random.notna().sum(axis=1))[own.index].dropna()
+
+
+def draws_of(frame) -> int:
+    """The random subsets of the seed that has fewest."""
+    return int(frame[frame["strategy"] == "random"].groupby("seed")["draw"].nunique().min())
+
+
+def more_instructions(frame) -> Finding:
+    """A0s."""
+    few, *_, many = budgets(frame)
+    values = gains(frame, "random", "random", many, before=few)
+    text = f"{many:,} random instructions rather than {few:,}: {crossed(values)} {UNIT}."
+    return Finding(decide(crossed(values)), text, crossed(values), smallest(values))
+
+
+def ranked(frame) -> Finding:
+    """A2."""
+    if missing := [named(name) for name in STRATEGIES if name not in set(frame["strategy"].dropna())]:
+        return Finding(OPEN, f"There are no runs of {', '.join(missing)}.", n_seeds=0)
+    share = {name: beaten(frame, name) for name in STRATEGIES[1:]}
+    apart = {name: (share[METHOD] - (0.5 if name == "random" else share[name])).dropna() for name in BASELINES}
+    values, draws = mean_gain(frame), draws_of(frame)
+    parts = ", ".join(f"{named(name)} {interval(shares)}" for name, shares in share.items())
+    text = f"Share of the random subsets that are beaten: {parts}; gain over these {crossed(values)} {UNIT}."
+    outcome = beats(apart, MARGIN)
+    if draws < DRAWS:
+        outcome, text = OPEN, f"{text} By {draws} of {DRAWS} random subsets a seed."
+    elif outcome != OPEN and more_instructions(frame).outcome != HOLDS:
+        outcome, text = OPEN, f"{text} The control does not hold."
+    return Finding(outcome, text, crossed(values), smallest(values), min(map(len, apart.values())))
+
+
+MEASURE = f"likelihood of answers that people wrote to instructions that are not in the pool, {UNIT}"
+CLAIMS = (
+    Claim(
+        "A0s",
+        "Control: many random instructions beat few.",
+        "this study",
+        f"{MEASURE}; interval over seeds and answers",
+        "Holds where the largest number of random instructions gives a higher likelihood than the smallest, does "
+        "not hold where a lower one.",
+        "0: a control asks for a direction.",
+        more_instructions,
+    ),
+    Claim(
+        "A2",
+        "Selecting the instructions of the highest prompt uncertainty beats random selection and selection by "
+        "perplexity.",
+        "arXiv 2311.00288, abstract; judged there by GPT-4, ChatGPT and people",
+        f"rank of a selection among {DRAWS} random subsets of its seed by the {MEASURE}, mean over the numbers of "
+        "instructions",
+        "Looks at the share of the random subsets that prompt uncertainty beats, less one half, and less the shares "
+        "of high and low perplexity. Holds where each of the three lies above 0. Does not hold where one lies below "
+        f"the margin, with Holm's correction. It takes {DRAWS} random subsets a seed and the control, A0s, to hold.",
+        f"{MARGIN}: a selection that beats fewer than 60 of 100 random subsets is of no use.",
+        ranked,
+    ),
+)
+
+
+# ---- answer, figures, tables -----------------------------------------------------------------------------------------
+
+
+def answer(chapter) -> str:
+    """The answer in a sentence."""
+    few, *_, many = budgets(chapter.frame)
+    control = crossed(gains(chapter.frame, "random", "random", many, before=few))
+    draws = draws_of(chapter.frame)
+    return (
+        f"**{many:,} random instructions beat {few:,} by {control} {UNIT}; choosing those of high prompt uncertainty "
+        f"gains {crossed(mean_gain(chapter.frame))} over {draws} random subset{'s' * (draws > 1)} a seed of the same "
+        "size.**"
+    )
+
+
+def figure_gains(chapter):
+    """How much likelier written answers become by tuning, against the number of instructions: the control and the
+    selections."""
+    frame = chapter.frame
+    before = frame[frame["n_trained"] == 0].groupby("seed")["value"].mean()
+    rows = frame[frame["n_trained"] > 0].assign(gain=lambda table: table["value"] - table["seed"].map(before))
+    figure, (ax,) = plots.panels(1, height=3.6)
+    there = [name for name in STRATEGIES if name in set(rows["strategy"])]
+    for i, name in enumerate(there):
+        one = rows[rows["strategy"] == name].assign(
+            n=lambda table, i=i: table["n_trained"] * 1.09 ** (i - len(there) / 2)
+        )
+        plots.curve(ax, one, "n", "gain", named(name), chapter.again, log=False, **style(name))
+    ax.axhline(0, color=plots.QUIET, linewidth=0.8)
+    ax.set(ylabel="likelihood above the untuned\nmodel (0.01 nats a token)")
+    budget_axis(ax, budgets(frame), "instructions tuned on (logarithmic)")
+    plots.legend(figure, [ax])
+    return plots.finished(figure, frame)
+
+
+def budget_axis(ax, at, label: str):
+    """A logarithmic axis with a tick for each number of instructions."""
+    from matplotlib.ticker import NullLocator
+
+    ax.set(xscale="log", xlabel=label)
+    ax.set_xticks(list(at), [plots.number(n) for n in at])
+    ax.xaxis.set_minor_locator(NullLocator())
+
+
+def wins(frame, strategy: str, budget: int) -> list[float]:
+    """Answers of a hundred that are likelier than under random selection minus those that are less likely, by seed."""
+    return [100 * float(np.sign(each).mean()) for each in gains(frame, "random", strategy, budget)]
+
+
+def figure_wins(chapter):
+    """Wins minus losses of prompt uncertainty against random selection: ours, and those of the paper's judges."""
+    figure, (ours, paper) = plots.panels(2, height=2.2)
+    at = budgets(chapter.frame)
+    for n in at:
+        found = wins(chapter.frame, METHOD, n)
+        plots.points(ours, [n] * len(found), found)
+        plots.bars(ours, [n], [interval(found)])
+    ours.plot(at, [np.mean(wins(chapter.frame, METHOD, n)) for n in at], color=plots.BLUE)
+    for judge, marker in (("GPT-4", "x"), ("ChatGPT", "+"), ("people", "2")):
+        look = plots.PAPER | {"marker": marker, "markersize": 7}
+        paper.plot(PAPER_BUDGETS, PAPER_WINS[judge], label=f"paper, judged by {judge}", **look)
+    for ax, title, numbers in (
+        (ours, "Here: by likelihood, of 100 answers", at),
+        (paper, "Paper: counts", PAPER_BUDGETS),
+    ):
+        ax.axhline(0, color=plots.QUIET, linewidth=0.8)
+        ax.set(title=title, ylabel="wins - losses")
+        budget_axis(ax, numbers, "" if ax is ours else "instructions tuned on (logarithmic)")
+    plots.legend(figure, [paper])
+    return plots.finished(figure, chapter.frame)
+
+
+def table_results(chapter) -> str:
+    """By selection and number of instructions: tokens tuned on, gains over random selection, wins minus losses."""
+    frame, rows = chapter.frame, []
+    tokens = chapter.curves.groupby(["strategy", "budget"])[["tokens", "passes"]].mean()
+    for name, n in tokens.index:
+        each, before = gains(frame, "random", name, n), gains(frame, name, name, n, before=0)
+        over = [crossed(each), raw(each.mean(axis=1)), raw(wins(frame, name, n), 0)] if each.any() else ["–"] * 3
+        rows.append(
+            [named(name), n, f"{tokens['tokens'][name, n] / tokens['passes'][name, n]:,.0f}", crossed(before), *over]
+        )
+    header = ["selection", "instructions", "tokens", "over the untuned", "over random", "by seed", "wins - losses"]
+    return tables.table(f"Gains in {UNIT}, over seeds and answers", "tab-instructions-results", header, rows)
+
+
+def raw(values, digits: int = 1) -> str:
+    """Values of the seeds."""
+    return ", ".join(f"{value:+.{digits}f}" for value in values)
+
+
+def licensed(name: str) -> str:
+    """A set with its licence."""
+    return f"{name} ({source_of(name).licence})"
+
+
+SETTINGS = {
+    "model": ("not established", lambda s: f"{s.model}, LoRA of rank {s.tune.rank}"),
+    "rate, batch, passes": ("not established", lambda s: f"{s.tune.lr:g}, {s.tune.batch_size}, {s.passes:g}"),
+    "selected from": ("52,000 of Alpaca", lambda s: f"{s.n_candidates:,} of {licensed(s.pool)}"),
+    "instructions": ("1,000 to 16,000", lambda s: ", ".join(f"{n:,}" for n in s.budgets)),
+    "tested on": (
+        "answers to instructions, judged",
+        lambda s: ", ".join(f"{s.n_test} of {t} ({source_of(t).licence})" for t in s.test),
+    ),
+    "perturbed prompts k, drop rate": ("not established", lambda s: f"{s.k}, {s.drop_rate:g}"),
+    "longest instruction": ("not established", lambda s: f"{s.most_letters} letters"),
+    "longest own answer": ("not established", lambda s: f"{s.max_tokens} tokens"),
+}
+
+
+def table_settings(chapter) -> str:
+    """What is known of the paper's settings beside ours, folded."""
+    spec = next(spec for spec in chapter.specs if isinstance(spec, InstructSpec))
+    rows = [[what, paper, here(spec)] for what, (paper, here) in SETTINGS.items()]
+    rows.append(["seeds", "not established", len({spec.seed for spec in chapter.specs})])
+    return tables.folded(
+        "Settings, beside the paper's",
+        tables.table("The paper's settings and ours", "tab-settings-16", ["setting", "paper", "here"], rows),
+    )
