@@ -8,7 +8,6 @@ from ..chapters.common import listed, literal
 from ..specs import unknown
 from . import rewriting
 from .language import code_generation, instruction_map
-from .natural import natural_instructions, self_instruct
 from .rewriting import long_tail, rewriting_tasks
 from .selection import active_selection, prompt_uncertainty, task_map
 
@@ -33,8 +32,6 @@ SPECS = {
     "11_task_map": task_map,
     "13_code_generation": code_generation,
     "14_instruction_diversity_map": instruction_map,
-    "15_natural_instructions": natural_instructions,
-    "16_self_instruct": self_instruct,
     "17_cost": cost,
 }
 """The function of each notebook that trains, or whose parameters need a check."""
