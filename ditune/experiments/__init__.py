@@ -8,7 +8,7 @@ from ..chapters.common import listed, literal
 from ..specs import unknown
 from . import rewriting
 from .language import code_generation, instruction_map
-from .rewriting import long_tail, rewriting_tasks
+from .rewriting import long_tail
 from .selection import active_selection, prompt_uncertainty, task_map
 
 __all__ = ["SPECS", "SURVEYS", "TIMED", "literal", "rewriting"]
@@ -25,7 +25,6 @@ def cost(profiles) -> list:
 
 
 SPECS = {
-    "01_rewriting_tasks": rewriting_tasks,
     "06_long_tail": long_tail,
     "09_prompt_uncertainty": prompt_uncertainty,
     "10_active_selection": active_selection,

@@ -5,21 +5,9 @@ first_seed .. first_seed + n_seeds - 1 of each cell; n_test, examples of each ev
 of `TaskSpec`, `ModelSpec`, `TrainSpec` that differ from the paper's. A cell that two chapters share is one run.
 """
 
-from ..chapters.common import MOST_SHOWN, listed, literal, rewriting_run, seeds_of, tested, without
+from ..chapters.common import listed, literal, rewriting_run, seeds_of, tested, without
 from ..rewriting.specs import RunSpec
 from ..specs import SpecError
-
-
-def rewriting_tasks(seed, task, n_examples) -> list[RunSpec]:
-    """Checks the parameters of the chapter on the task, which trains nothing and so needs no runs.
-
-    seed: of the streams that rules and inputs are drawn from; task: fields of `TaskSpec` that differ from the paper's;
-    n_examples: how many examples are looked at.
-    """
-    RunSpec.of(task=literal("task", task, dict), seed=literal("seed", seed, int))
-    if not 1 <= literal("n_examples", n_examples, int) <= MOST_SHOWN:
-        raise SpecError(f"n_examples = {n_examples!r}; allowed: 1 to {MOST_SHOWN}")
-    return []
 
 
 def number_of_rules(n_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
