@@ -44,6 +44,8 @@ class Plan:
     specs: list[Spec]
     reads: tuple[str, ...] = ()
     """What the page reads beside the records of its runs: "records" (all of them), "benchmarks"."""
+    borrowed: tuple[Spec, ...] = ()
+    """Runs of other chapters, whose records the page shows where there are."""
 
 
 def folder() -> Path:
@@ -69,7 +71,7 @@ def profiles() -> list[str]:
 
 def module_of(stem: str) -> ModuleType:
     """The module of a notebook: of `02_number_of_rules` it is `ditune.chapters.number_of_rules`. It has `runs`, and may say what
-    the page READS."""
+    the page READS and which runs are `borrowed`."""
     try:
         return importlib.import_module(f"ditune.chapters.{stem.partition('_')[2] or stem}")
     except ModuleNotFoundError:  # TODO not moved to chapters/ yet
@@ -101,7 +103,9 @@ def defaults(stem: str) -> dict:
             (name,) = [target.id for target in targets]
             values[name] = ast.literal_eval(statement.value)
         except (AttributeError, ValueError):  # no such part, or no literal
-            raise SpecError(f"notebook {stem}: its parameters may only be literals, not: {ast.unparse(statement)}") from None
+            raise SpecError(
+                f"notebook {stem}: its parameters may only be literals, not: {ast.unparse(statement)}"
+            ) from None
     return values
 
 
@@ -155,7 +159,8 @@ def _plan_one(stem: str, own: dict, from_profile: dict, given: dict) -> Plan:
             parameters[name] = before | value if isinstance(before, dict) and isinstance(value, dict) else value
     changed = {n: v for n, v in parameters.items() if v != own[n]}
     module = module_of(stem)
-    return Plan(stem, parameters, changed, list(dict.fromkeys(module.runs(**parameters))), getattr(module, "READS", ()))
+    specs, borrowed = list(dict.fromkeys(module.runs(**parameters))), getattr(module, "borrowed", lambda **_: ())
+    return Plan(stem, parameters, changed, specs, getattr(module, "READS", ()), tuple(borrowed(**parameters)))
 
 
 def parse(name: str, text: str):
@@ -235,7 +240,7 @@ def sources(planned: Plan) -> list[Path]:
     """The files that a notebook may read: the records of its runs, data of the book, and what its chapter says that it reads
     beside them."""
     folders = (records.local(), records.results())
-    files = [folder / f"{spec.key}.json" for spec in planned.specs for folder in folders]
+    files = [folder / f"{spec.key}.json" for spec in (*planned.specs, *planned.borrowed) for folder in folders]
     files += [path for folder in folders for path in folder.glob("*.json")] if "records" in planned.reads else []
     files += (records.results() / "benchmarks").glob("*.json") if "benchmarks" in planned.reads else []
     return sorted({*files, *(records.root() / "book" / "data").glob("*")})
@@ -253,7 +258,9 @@ def book_fingerprint() -> str:
     files = [path for path in [root / "_config.yml", *sorted((root / "book").rglob("*"))] if path.is_file()]
     kept = [path for path in files if "__pycache__" not in path.parts]
     url = os.environ.get("DITUNE_SITE_URL", "")
-    return guard.short_hash(json.dumps([[str(path.relative_to(root)), _digest(path)] for path in kept] + [installed(), url]))
+    return guard.short_hash(
+        json.dumps([[str(path.relative_to(root)), _digest(path)] for path in kept] + [installed(), url])
+    )
 
 
 def is_current(planned: Plan) -> bool:
@@ -294,7 +301,9 @@ def execute(planned: Plan, profile: str) -> str:
                 cwd=folder(),
                 progress_bar=False,
                 kernel_manager_class=kernel_manager(sockets),
-                extra_arguments=["--log-level=50"],  # what a cell raises is reported here; that an idle kernel was told to end is no error
+                extra_arguments=[
+                    "--log-level=50"
+                ],  # what a cell raises is reported here; that an idle kernel was told to end is no error
                 record_timing=False,
             )
         except papermill.PapermillExecutionError as error:

@@ -6,12 +6,10 @@ specs. Nothing heavy is imported: a wrong parameter is reported before anything 
 
 from ..chapters.common import listed, literal
 from ..specs import unknown
-from . import rewriting
 from .language import code_generation, instruction_map
-from .rewriting import long_tail
 from .selection import active_selection, prompt_uncertainty, task_map
 
-__all__ = ["SPECS", "SURVEYS", "TIMED", "literal", "rewriting"]
+__all__ = ["SPECS", "SURVEYS", "TIMED", "literal"]
 
 
 def cost(profiles) -> list:
@@ -25,7 +23,6 @@ def cost(profiles) -> list:
 
 
 SPECS = {
-    "06_long_tail": long_tail,
     "09_prompt_uncertainty": prompt_uncertainty,
     "10_active_selection": active_selection,
     "11_task_map": task_map,

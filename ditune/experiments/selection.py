@@ -1,6 +1,6 @@
 """Chapters 09 to 11: which tasks to train on next. Parameters in, list of specs out.
 
-Parameters that other chapters have too are explained in `ditune.experiments.rewriting`.
+Parameters that other chapters have too are explained in `ditune.chapters.common`.
 """
 
 from ..active.specs import MeasureSpec, SelectSpec
