@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from made_up import chapter, marks, svg, table, texts
 
+from ditune import notebooks
 from ditune.chapters import long_tail as here
 from ditune.chapters import number_of_rules
-from ditune.notebooks import defaults
 from ditune.report.ledger import judge
 from ditune.specs import SpecError
 
@@ -97,8 +97,11 @@ def test_the_cells_are_tails_and_halves_and_the_curve_is_that_of_02():
     assert cells == {(n, a, 1000) for n in (10, 100) for a in (None, 1.0, 0.2)} | {(100, None, 500), (100, 0.2, 500)}
     assert len(specs) == 2 * len(cells) == len(set(specs)) and {s.seed for s in specs} == {3, 4}
     assert [(s.task.n_rules, s.task.tail_alpha, s.seed) for s in here.sample(specs)] == [(100, 0.2, 3)]
-    shared = set(here.borrowed(**defaults("06_long_tail"))) & set(number_of_rules.runs(**defaults("02_number_of_rules")))
+    shared = set(here.borrowed(**notebooks.defaults("06_long_tail"))) & set(number_of_rules.runs(**notebooks.defaults("02_number_of_rules")))
     assert {spec.task.n_rules for spec in shared} == set(here.CURVE)
+    (planned,) = notebooks.plan(["06"], "study")
+    files = {path.stem for path in notebooks.sources(planned)}
+    assert {spec.key for spec in shared} <= files  # the page is executed again when one of them changes
 
 
 @pytest.mark.parametrize("wrong", [{"tail_alphas": []}, {"tail_alphas": [0.0]}, {"kept_share": 0}, {"task": {"tail_alpha": 1.0}}, {"halved_rules": "many"}])
