@@ -45,7 +45,7 @@ def cells(frame) -> list[tuple]:
 def said(cell) -> str:
     """A cell in words."""
     n, each, unseen, seen = cell
-    examples = f"{each:,.4g} example{'s' * (each != 1)} each"
+    examples = f"{round(each, 1):,.10g} example{'s' if each != 1 else ''} each"
     return f"{n:,} rules with {examples}: {unseen} on unseen rules, {seen} on seen ones"
 
 

@@ -5,9 +5,9 @@
 
 # Claims are entered in the order of the chapters.
 # isort: off
-from . import language, number_of_rules, selection
+from . import language, selection
 
 # isort: on
 from ..claims.ledger import LEDGER, NOT_REPRODUCED, REPRODUCED, RULES, UNDECIDED, Finding, in_words, judge
 
-__all__ = ["LEDGER", "REPRODUCED", "NOT_REPRODUCED", "UNDECIDED", "RULES", "Finding", "in_words", "judge", "number_of_rules", "selection", "language"]
+__all__ = ["LEDGER", "REPRODUCED", "NOT_REPRODUCED", "UNDECIDED", "RULES", "Finding", "in_words", "judge", "selection", "language"]

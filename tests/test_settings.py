@@ -1,0 +1,66 @@
+"""The table of the paper's settings and ours leaves nothing out and marks every difference."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+
+from ditune.chapters import settings
+from ditune.chapters.common import by_rules
+from ditune.rewriting.specs import ModelSpec, TaskSpec, TrainSpec
+
+PARTS = {"task": TaskSpec, "model": ModelSpec, "train": TrainSpec}
+
+
+def specs(task=None, model=None, train=None, n_rules=(1000,), n_test=100_000):
+    return by_rules(list(n_rules), 0, 2, n_test, task or {}, model or {}, train or {})
+
+
+def rows(runs) -> dict[str, str]:
+    """The values here by setting."""
+    lines = settings.table(SimpleNamespace(specs=runs, name="00_x")).splitlines()[5:-1]
+    return {cells[1]: cells[4] for cells in ([cell.strip() for cell in line.split("|")] for line in lines)}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_field_of_the_specs_has_one_setting(part):
+    assert sorted(s.field for s in settings.SETTINGS if s.part == part) == sorted(
+        f.name for f in dataclasses.fields(PARTS[part])
+    )
+
+
+def test_every_setting_gives_a_reason_and_a_known_label():
+    for setting in settings.SETTINGS:
+        assert setting.why and setting.otherwise and setting.label in ("text", "inferred", "read off", "not stated")
+        assert bool(setting.paper) == (setting.label != "not stated")
+
+
+def test_the_defaults_are_the_papers_where_it_states_a_number():
+    for setting in settings.SETTINGS:
+        value = settings.shown(getattr(getattr(settings.PAPER, setting.part), setting.field))
+        if setting.paper.replace(",", "").replace(".", "").isdigit() and setting.label in ("text", "inferred"):
+            assert value == setting.paper, setting.field
+
+
+def test_only_what_differs_is_bold():
+    assert not any("**" in value for value in rows(specs()).values())
+    changed = rows(specs(task={"x_len": 5}, train={"optimizer": "muon", "muon_lr": 0.02}, n_test=500))
+    bold = [name for name, value in changed.items() if "**" in value]
+    assert bold == ["length of x", "optimiser", "peak rate of Muon", "examples of each test"]
+
+
+def test_several_values_are_a_range_or_a_list():
+    assert rows(specs(n_rules=(10, 300, 20)))["rules I"] == "**10 to 300, 3 values**" and rows(specs())["seeds"] == "2"
+    tails = [*specs(), *specs(task={"tail_alpha": 0.5})]
+    assert rows(tails)["long tail"] == "**none; 0.5**"
+    mixes = specs(task={"families": ["repeated", "periodic"], "k": [2, 3]})
+    found = rows(mixes + specs(task={"families": ["mirrored"], "k": [2, 4]}))
+    assert (
+        found["families of words"] == "**repeated + periodic; mirrored**"
+        and found["constrainedness k"] == "**2 to 3; 2 to 4**"
+    )
+
+
+def test_passes_over_the_data_are_steps_times_batch_over_examples():
+    found = rows(specs(task={"n_examples": 128_000}, train={"n_steps": 500}))
+    assert found["steps (passes over the data)"] == "**500 (0.5 passes)**"
