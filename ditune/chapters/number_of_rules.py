@@ -39,7 +39,7 @@ def sample(specs: list[RunSpec]) -> list[RunSpec]:
 def cells(frame) -> list[tuple]:
     """(number of rules, examples of each, accuracy on unseen rules, on seen rules), ascending."""
     groups = frame.groupby("n_rules")
-    return [(int(n), group["n_examples"].iloc[0] / n, accuracy(group), accuracy(group, "seen")) for n, group in groups]
+    return [(int(n), float(group["n_examples"].iloc[0]) / n, accuracy(group), accuracy(group, "seen")) for n, group in groups]
 
 
 def said(cell) -> str:
