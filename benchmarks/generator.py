@@ -136,7 +136,7 @@ MEASURE = """
 import sys, torch
 from benchmarks.generator import Ours, peak_mib
 from benchmarks.timing import in_turn
-from ditune.specs import TaskSpec
+from ditune.rewriting.specs import TaskSpec
 torch.set_num_threads(1)
 n_rules, batch, repetitions = map(int, sys.argv[1:])
 ours = Ours(TaskSpec.of(n_rules=n_rules, n_examples=max(n_rules, 10**6)), batch)
@@ -156,7 +156,7 @@ def peak_mib() -> float:
 def scaling(n_rules: list[int], batch: int, repetitions: int) -> list[dict]:
     """Microseconds an example, and the MiB that making batches adds to the peak of a fresh process, against the rules.
 
-    Rules up to `ditune.rules.FEW_RULES` are kept in memory; beyond that nothing is.
+    Rules up to `ditune.rewriting.rules.FEW_RULES` are kept in memory; beyond that nothing is.
     """
     points = []
     for n in n_rules:

@@ -23,10 +23,10 @@ import torch
 
 from ditune.cli import FAILED, TIME_UP
 from ditune.report import bench
+from ditune.rewriting import packs as member_packs
 from ditune.rewriting.specs import RunSpec
 from ditune.rewriting.tasks import Alphabet, row_length
 from ditune.rewriting.train import train_pack
-from ditune.store import backends
 
 from . import limit, sizes
 from .packs import largest_difference, pack_of
@@ -51,7 +51,7 @@ SLACK_S = 20  # seconds that a stage may take beyond its limit: it starts, and e
 
 def packed_step(run: RunSpec, n_steps: int, trainer_steps: int, repetitions: int, device: str = "cuda", most: int = MOST_MEMBERS) -> list[dict]:
     """Tokens a second of the largest pack that fits and of one run, against Trainer and against the rate of products."""
-    fits = backends.pack_size(backends.member_bytes(run), backends.free_bytes()) if device == "cuda" else most
+    fits = member_packs.pack_size(member_packs.member_bytes(run), member_packs.free_bytes()) if device == "cuda" else most
     packs = {m: pack_of(run, m, device) for m in sorted({1, min(most, fits)})}
     alone = packs[1]
     data = Rows(alone.data(0, trainer_steps + 2)[0].flatten(0, 1).cpu(), alone.start)

@@ -15,15 +15,15 @@ sys.path.insert(0, str(ROOT))
 benchmarks = pytest.importorskip("benchmarks")
 
 from benchmarks import evaluation, generalise, generator, gpu, limit, packs, peers, sizes, timing, training  # noqa: E402
-from ditune import cli, experiments, notebooks  # noqa: E402
+from ditune import cli, notebooks  # noqa: E402
 from ditune.figures import costs  # noqa: E402
 from ditune.report import bench  # noqa: E402
+from ditune.rewriting import packs as member_packs  # noqa: E402
 from ditune.rewriting.model import from_transformers  # noqa: E402
 from ditune.rewriting.specs import RunSpec, TaskSpec  # noqa: E402
 from ditune.rewriting.tasks import Alphabet, row_length, training_examples  # noqa: E402
 from ditune.rewriting.train import Pack  # noqa: E402
 from ditune.specs import SpecError  # noqa: E402
-from ditune.store import backends, records  # noqa: E402
 
 FIELDS = {"what", "unit", "ours", "ours_spread", "peer", "peer_name", "peer_spread", "ratio", "target", "repetitions", "ours_all", "peer_all", "note"}
 
@@ -220,16 +220,6 @@ def test_tables_and_figures_of_no_file_and_of_one(study_folder, monkeypatch):
     costs.ratios(contents), costs.scaling(contents * 2)
 
 
-def test_a_survey_is_executed_again_when_any_result_changes(study_folder, monkeypatch):
-    from test_notebooks import notebook
-
-    notebook(study_folder, "17_cost", "a = 1\n")
-    monkeypatch.setattr(experiments, "SPECS", {})
-    (planned,) = notebooks.plan(["17"], "laptop") if notebooks.profiles() else [notebooks.Plan("17_cost", {}, {}, [])]
-    before = notebooks.fingerprint(planned)
-    records.write(bench.folder() / "machine.json", "{}")
-    assert notebooks.fingerprint(planned) != before
-
 
 # ---- the size of a pack ----------------------------------------------------------------------------------------------
 
@@ -245,15 +235,15 @@ def test_the_memory_of_a_member_covers_what_autograd_keeps_and_grows_with_every_
     pack = Pack([run], "cpu")
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         pack.losses(pack.data(0, 1)[:, 0])
-    assert sum(kept.values()) < backends.member_bytes(run) < 6 * sum(kept.values())
+    assert sum(kept.values()) < member_packs.member_bytes(run) < 6 * sum(kept.values())
     larger = [
         run.replace(task=run.task.replace(z_len=60)), run.replace(train=run.train.replace(batch_size=32)),
         run.replace(model=run.model.replace(n_layer=3)), run.replace(model=run.model.replace(n_embd=32)),
     ]  # fmt: skip
-    assert all(backends.member_bytes(r) > backends.member_bytes(run) for r in larger)
+    assert all(member_packs.member_bytes(r) > member_packs.member_bytes(run) for r in larger)
 
 
 def test_the_papers_runs_fit_into_cards_in_packs_of_a_power_of_two():
     paper = RunSpec.of(train={"bf16": True})
-    assert [backends.pack_size(backends.member_bytes(paper), gib << 30) for gib in (8, 16, 80, 139)] == [2, 4, 16, 32]
-    assert backends.member_bytes(paper) < backends.member_bytes(RunSpec())
+    assert [member_packs.pack_size(member_packs.member_bytes(paper), gib << 30) for gib in (8, 16, 80, 139)] == [2, 4, 16, 32]
+    assert member_packs.member_bytes(paper) < member_packs.member_bytes(RunSpec())

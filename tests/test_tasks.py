@@ -213,7 +213,7 @@ def test_a_stream_changes_what_it_feeds_and_nothing_else(monkeypatch, name, chan
     number = torch.arange(64)
     before = [parse(spec, row) for row in generate(spec, 0, number, number).tokens]
     for module in ("rules", "tasks"):
-        monkeypatch.setattr(f"ditune.{module}.stream", lambda seed, n: stream(seed + 1 if n == name else seed, n))
+        monkeypatch.setattr(f"ditune.rewriting.{module}.stream", lambda seed, n: stream(seed + 1 if n == name else seed, n))
     after = [parse(spec, row) for row in generate(spec, 0, number, number).tokens]
     same = {
         "x": [a[0][0][0] == b[0][0][0] for a, b in zip(before, after)],

@@ -35,7 +35,7 @@ class Killed(Exception):
 def test_a_killed_run_resumes_and_ends_bit_for_bit_as_an_undisturbed_one(tmp_path, monkeypatch, optimizer):
     run = tiny(optimizer=optimizer)
     expected = train_run(run, tmp_path / "whole.safetensors")
-    monkeypatch.setattr(ditune.train, "SAVE_EVERY_S", 0)
+    monkeypatch.setattr(ditune.rewriting.train, "SAVE_EVERY_S", 0)
 
     def kill(step, n_steps):
         if 30 < step < n_steps:
@@ -160,7 +160,7 @@ def test_teacher_forced_exact_match_equals_greedy_decoding_row_by_row(half_train
 def test_results_do_not_depend_on_the_evaluation_batch(half_trained, monkeypatch):
     run, w = half_trained
     whole = evaluate([run], w, 1, 150)[0]
-    monkeypatch.setattr("ditune.evaluate.BATCH", 37)
+    monkeypatch.setattr("ditune.rewriting.evaluate.BATCH", 37)
     parts = evaluate([run], w, 1, 150)[0]
     assert parts["exact_match"] == whole["exact_match"] and parts["slices"] == whole["slices"]
 

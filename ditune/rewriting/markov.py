@@ -21,7 +21,7 @@ class StepLimitError(RuntimeError):
     >>> MarkovAlgorithm.parse("-> a").run("b", max_steps=3)
     Traceback (most recent call last):
     ...
-    ditune.markov.StepLimitError: no halt within 3 steps from 'b'
+    ditune.rewriting.markov.StepLimitError: no halt within 3 steps from 'b'
     """
 
 
