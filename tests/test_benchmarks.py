@@ -16,7 +16,6 @@ benchmarks = pytest.importorskip("benchmarks")
 
 from benchmarks import evaluation, generalise, generator, gpu, limit, packs, peers, sizes, timing, training  # noqa: E402
 from ditune import cli, notebooks  # noqa: E402
-from ditune.figures import costs  # noqa: E402
 from ditune.report import bench  # noqa: E402
 from ditune.rewriting import packs as member_packs  # noqa: E402
 from ditune.rewriting.model import from_transformers  # noqa: E402
@@ -201,24 +200,6 @@ def test_a_wrong_name_and_a_missing_checkout_are_one_line(monkeypatch, tmp_path)
     monkeypatch.setattr(bench, "checkout", lambda: tmp_path)
     with pytest.raises(SpecError, match="needs a checkout"):
         bench.choose([])
-
-
-# ---- the chapter -----------------------------------------------------------------------------------------------------
-
-
-def test_tables_and_figures_of_no_file_and_of_one(study_folder, monkeypatch):
-    words = (ROOT / "notebooks/17_cost.ipynb").read_text()
-    empty = costs.of_runs(costs.runs([]), "c", "tab-cost-runs") + costs.comparisons([]) + costs.exponents([]) + costs.share_table([])
-    assert "ditune bench" in empty and set(re.findall(r"{numref}`(tab-[\w-]+)`", words)) <= set(re.findall(":name: (.*)", empty))
-    costs.ratios([]), costs.scaling([])
-    rows = [timing.row("step", "tokens/s", [1.0, 2.0], [2.0], "b", 3.0), *(timing.point("cost", "n", n, "s", [n**2.0]) for n in (1, 2, 4)), timing.check("accuracy", "", [0.5], [0.25], "fp32")]
-    monkeypatch.setattr(generator, "measure", lambda quick: [*rows, timing.share("step", "part", "data", 0.5), timing.bound("step", "b", "nothing else were done", 2.5)])
-    contents = [bench.run(["generator"])[1]]
-    assert "**not reached**" in costs.comparisons(contents) and "| 2.00 |" in costs.exponents(contents) and "50.0%" in costs.share_table(contents)
-    assert "0.5 ; fp32: 0.25" in costs.checks(contents) and costs.checks([]) == ""
-    assert all(text in costs.missed(contents) for text in ("0.75 of 3; ours would have to take 75% less", "It would be 2.5, if nothing else were done", "by part: data 50.0%"))
-    costs.ratios(contents), costs.scaling(contents * 2)
-
 
 
 # ---- the size of a pack ----------------------------------------------------------------------------------------------

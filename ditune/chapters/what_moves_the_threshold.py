@@ -212,15 +212,15 @@ CLAIMS = (
 
 def answer(chapter) -> str:
     """The answer in a sentence."""
-    start = {
-        HOLDS: "The threshold is no constant of the task",
-        FAILS: "No change of model or training moves the threshold",
-    }
-    said = start.get(chapter.judged[0].finding.outcome, "It is not settled whether the threshold is a constant")
+    what = "the number of rules from which on unseen ones are applied"
+    start = {HOLDS: f"{what.capitalize()} is no constant of the task"}
+    start[FAILS] = f"No change of model or training moves {what}"
+    open_ = f"It is not settled whether {what} is a constant of the task"
+    said = start.get(chapter.judged[0].finding.outcome, open_)
     first, *others = changes(chapter.frame)
     judged = sorted((c for c in others if c.learnt and c.logs), key=lambda c: sum(c.logs) / len(c.logs))
     ends = " to ".join(f"{c.factor} ({c.name})" for c in judged[:: max(1, len(judged) - 1)]) or "unknown ratios"
-    return f"**{said}: it lies at {first.place} rules without a change, and single changes move it by {ends}.**"
+    return f"**{said}: it is {first.place}, and single changes move it by {ends}.**"
 
 
 def figure_thresholds(chapter):

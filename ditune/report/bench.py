@@ -145,22 +145,6 @@ def points(content: dict) -> list[dict]:
     return [row for made in content["benchmarks"].values() for row in made["rows"] if "curve" in row]
 
 
-def shares(content: dict) -> list[dict]:
-    """The rows of a file that say where the time goes."""
-    return [row for made in content["benchmarks"].values() for row in made["rows"] if "share_of" in row]
-
-
-def checks(content: dict) -> list[dict]:
-    """The rows of a file that say what a speed-up leaves as it is."""
-    return [row for made in content["benchmarks"].values() for row in made["rows"] if "check" in row]
-
-
-def bounds(content: dict, row: dict) -> list[dict]:
-    """The rows of a file that say what the ratio of a comparison could be at most, and under which condition."""
-    rows = (r for made in content["benchmarks"].values() for r in made["rows"] if "bound_of" in r)
-    return [r for r in rows if (r["bound_of"], r["against"]) == (row["what"], row["peer_name"])]
-
-
 def reached(row: dict) -> str:
     """Whether a comparison reaches what was aimed at: "yes", "no", or nothing where no target was set."""
     target = row.get("target")
