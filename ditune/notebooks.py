@@ -70,8 +70,8 @@ def profiles() -> list[str]:
 
 
 def module_of(stem: str) -> ModuleType:
-    """The module of a notebook: of `02_number_of_rules` it is `ditune.chapters.number_of_rules`. It has `runs`, and may say what
-    the page READS and which runs are `borrowed`."""
+    """The module of a notebook: of `02_number_of_rules` it is `ditune.chapters.number_of_rules`. It has `runs`, and
+    may say what the page READS and which runs are `borrowed`."""
     try:
         return importlib.import_module(f"ditune.chapters.{stem.partition('_')[2] or stem}")
     except ModuleNotFoundError:  # TODO not moved to chapters/ yet
