@@ -138,20 +138,20 @@ def lacking(rows, names) -> Finding | None:
     return Finding(OPEN, f"There are no runs of {', '.join(missing)}.") if missing else None
 
 
-def unfair(rows) -> str:
-    """Why a pool decides nothing, in a sentence; empty where it can."""
-    middle = rows.drop_duplicates("seed")["median_u"].median() if "median_u" in rows else math.nan
+def unfair(rows, taught: Interval) -> str:
+    """Why a pool decides nothing, in a sentence; empty where it can. taught: what is learnt under random selection."""
+    middle = rows.drop_duplicates("seed")["median_u"].mean() if "median_u" in rows else math.nan
     if not middle <= FAIR:
         seen = "not measured" if math.isnan(middle) else f"{middle:.2f}, above {FAIR}"
         return f"Not decided in this pool: its median prompt uncertainty is {seen}."
-    taught = interval(rise(rows, "random", [last_round(rows)]))
-    few = f"Not decided: under random selection the accuracy rises by {signed(taught)} only."
+    few = f"Not decided: under random selection only {signed(taught)} of accuracy is learnt."
     return "" if taught.low > NEGLIGIBLE else few
 
 
-def gated(rows, finding: Finding) -> Finding:
-    """The finding, which decides nothing in a pool that is no fair test."""
-    why = unfair(rows)
+def gated(rows, finding: Finding, taught: Interval | None = None) -> Finding:
+    """The finding, which decides nothing in a pool that is no fair test. taught: the rise of random selection to the
+    last round where it is not given."""
+    why = unfair(rows, taught or interval(rise(rows, "random", [last_round(rows)])))
     return Finding(OPEN, f"{finding.text} {why}", finding.effect, finding.smallest, finding.n_seeds) if why else finding
 
 
