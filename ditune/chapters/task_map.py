@@ -10,7 +10,7 @@ from ..report.ledger import Claim, Finding
 from ..report.stats import FAILS, HOLDS, OPEN, decide, every, holm_intervals, interval, smallest
 from ..store import records
 from . import active_selection, symbolic_pool
-from .selecting import GROUP_COLORS, GROUPS, METHOD, PAPER_RISE, SHARE, cube_root, paper_map, scatter
+from .selecting import GROUP_COLORS, GROUPS, PAPER_RISE, SHARE, cube_root, paper_map, scatter
 from .symbolic_pool import gated, lacking, rise, signed, training
 
 frame, settings = symbolic_pool.frame, symbolic_pool.settings

@@ -5,9 +5,9 @@
 
 # Claims are entered in the order of the chapters.
 # isort: off
-from . import language, selection
+from . import language
 
 # isort: on
 from ..claims.ledger import LEDGER, NOT_REPRODUCED, REPRODUCED, RULES, UNDECIDED, Finding, in_words, judge
 
-__all__ = ["LEDGER", "REPRODUCED", "NOT_REPRODUCED", "UNDECIDED", "RULES", "Finding", "in_words", "judge", "selection", "language"]
+__all__ = ["LEDGER", "REPRODUCED", "NOT_REPRODUCED", "UNDECIDED", "RULES", "Finding", "in_words", "judge", "language"]

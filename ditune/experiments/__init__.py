@@ -6,15 +6,13 @@ specs. Nothing heavy is imported: a wrong parameter is reported before anything 
 
 from ..chapters.common import literal
 from .language import code_generation, instruction_map
-from .selection import active_selection, prompt_uncertainty, task_map
+from .selection import prompt_uncertainty
 
 __all__ = ["SPECS", "literal"]
 
 
 SPECS = {
     "09_prompt_uncertainty": prompt_uncertainty,
-    "10_active_selection": active_selection,
-    "11_task_map": task_map,
     "13_code_generation": code_generation,
     "14_instruction_diversity_map": instruction_map,
 }
