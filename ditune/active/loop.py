@@ -7,8 +7,6 @@ tasks that are left, and the loop that is recorded. All on the CPU, in one threa
 Shapes: R tasks, N instances of a task, B rows, T tokens of a row, P tokens of a prompt's head, A answer tokens, C width.
 """
 
-import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,8 +14,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from ..rewriting.evaluate import BATCH, answered
 from ..rewriting.hashing import stream
@@ -25,7 +21,7 @@ from ..rewriting.model import forward, initial, layout, unflatten
 from ..rewriting.optim import Optimizer, schedule
 from ..rewriting.specs import FAMILIES, TaskSpec
 from ..rewriting.tasks import Alphabet, batch_numbers
-from ..rewriting.train import keep_freed_memory
+from ..store.files import load_checkpoint, save_checkpoint
 from .pool import Tasks, answer_columns, pool_tasks, unseen_tasks
 from .scorers import RewriterScorer, extended
 from .selection import Candidates, select
@@ -170,15 +166,13 @@ def select_run(spec: SelectSpec, checkpoint: Path, progress=lambda step, n_steps
     [{round, n_scored, n_answered, n_read}], the pairs, greedy answers and prompts that selections took; n_parameters,
     tokens (trained on, prompts included), wall_s (this call), train_s, score_s (over all calls), tokens_per_s, device.
     """
-    torch.set_num_threads(1)
-    keep_freed_memory()
     started = time.perf_counter()
     pool, test = pool_tasks(spec.pool, spec.seed), unseen_tasks(spec.pool, spec.seed)
-    state = loaded(checkpoint) or {"selected": [initial_tasks(spec, pool).tolist()], "metrics": {}, "curve": [], "costs": [],
-                                   "map": None, "train_s": 0.0, "score_s": 0.0}  # fmt: skip
+    new = {"selected": [initial_tasks(spec, pool).tolist()], "metrics": {}, "curve": [], "costs": [], "map": None}
+    state, _ = load_checkpoint(checkpoint) or (new | {"train_s": 0.0, "score_s": 0.0}, {})
     for number in range(len(state["metrics"]), spec.n_rounds + 1):
         one_round(spec, pool, test, state, number, progress)
-        save(checkpoint, state)
+        save_checkpoint(checkpoint, state)
     tokens = (spec.n_rounds + 1) * spec.train.n_steps * spec.train.batch_size * spec.pool.row_length
     n_parameters = Training(spec, pool.rows(torch.arange(1))).flat.shape[1]
     shared = {"n_parameters": n_parameters, "tokens": tokens, "tokens_per_s": tokens / state["train_s"], "device": "cpu"}
@@ -215,19 +209,3 @@ def selected(spec: SelectSpec, pool: Tasks, scorer: CountingScorer, trained: tor
         state["map"] = task_map(tasks)
     share, name = spec.pool.decision_share, f"selection/{number + 1}"
     return select(spec.strategy, tasks, spec.n_select, share, spec.seed, name, before)
-
-
-def save(path: Path, state: dict) -> None:
-    """The state after a round, as safetensors under a temporary name, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    save_file({"selected": torch.tensor(sum(state["selected"], []))}, temporary, {"state": json.dumps(state)})
-    os.replace(temporary, path)
-
-
-def loaded(path: Path) -> dict | None:
-    """The state of a checkpoint, if there is one."""
-    if not path.exists():
-        return None
-    with safe_open(path, "pt") as file:
-        return json.loads(file.metadata()["state"])

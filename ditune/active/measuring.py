@@ -13,7 +13,6 @@ from pathlib import Path
 import torch
 from scipy.stats import spearmanr
 
-from ..rewriting.train import keep_freed_memory
 from .loop import REPORT_EVERY, Training, exact_match, initial_tasks, scored, scorer_of, task_map, uncertainty_spec
 from .pool import Tasks, pool_tasks, unseen_tasks
 from .selection import Candidates
@@ -32,8 +31,6 @@ def measure_run(spec: MeasureSpec, checkpoint: Path, progress=lambda step, n_ste
     trained model; seconds: {name of variant: of its measurement}; wall_s, train_s, tokens, tokens_per_s, device. It takes a minute
     and has no checkpoint.
     """
-    torch.set_num_threads(1)
-    keep_freed_memory()
     started, n_steps = time.perf_counter(), spec.train.n_steps
     pool, test = pool_tasks(spec.pool, spec.seed), unseen_tasks(spec.pool, spec.seed)
     first = initial_tasks(spec, pool)

@@ -9,22 +9,23 @@ Shapes: B examples, T tokens of a row, V tokens of an alphabet with its signs.
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from ..active.scorers import Rows
 from ..rewriting.evaluate import BATCH, eval_examples, summary
 from ..rewriting.hashing import permute, stream
 from ..rewriting.model import to_transformers
 from ..rewriting.specs import EvalSpec, RunSpec
 from ..rewriting.tasks import Alphabet, training_examples
-from ..rewriting.train import Pack, keep_freed_memory
+from ..rewriting.train import Pack
 from ..store import backends
+from ..store.provenance import device, device_name
 from . import pretrained, tuning
 from .pretrained import Pretrained
 from .specs import EncryptedSpec, FromScratchSpec
-from .tuning import READ_TOKENS, Example, buckets, head_logits, lengths
+from .tuning import READ_TOKENS, Example, answer_logits, buckets, lengths, report_from
 
 # ---- the cipher ------------------------------------------------------------------------------------------------------
 
@@ -79,33 +80,37 @@ def answered(lm: Pretrained, examples: list[Example]) -> tuple[torch.Tensor, tor
     negative log-likelihood of these tokens (B,), nats. As in `evaluate.answered`, the first equals greedy decoding."""
     right, nll = torch.empty(len(examples), dtype=torch.bool), torch.empty(len(examples), dtype=torch.float64)
     for group in buckets(lengths(examples), READ_TOKENS):
-        rows = Rows.of([prompt + answer for prompt, answer in (examples[i] for i in group)])
-        begin = torch.tensor([len(examples[i][0]) for i in group])[:, None]
-        place = torch.arange(rows.tokens.shape[1])
-        real = place < rows.length[:, None]
-        at = real[:, 1:] & (place[1:] >= begin)
-        inputs = {"input_ids": rows.tokens[:, :-1], "attention_mask": real[:, :-1].long()}
-        logits, _ = head_logits(lm.model, at.to(lm.model.device), use_cache=False, **{n: v.to(lm.model.device) for n, v in inputs.items()})
-        logits, targets, row = logits.cpu(), rows.tokens[:, 1:][at], at.nonzero()[:, 0]
+        logits, targets, row = (found.cpu() for found in answer_logits(lm, [examples[i] for i in group]))
         each = torch.nn.functional.cross_entropy(logits, targets, reduction="none").double()
         wrong = torch.zeros(len(group)).index_add(0, row, (logits.argmax(dim=-1) != targets).float())
         right[group] = wrong == 0
-        nll[group] = torch.zeros(len(group), dtype=torch.float64).index_add(0, row, each) / at.sum(dim=1)
+        nll[group] = torch.zeros(len(group), dtype=torch.float64).index_add(0, row, each) / row.bincount()
     return right, nll
 
 
-def evaluated(lm: Pretrained, run: RunSpec, which: EvalSpec, n: int, max_tokens: int = 0, encrypt: bool = True, others: bool = True) -> dict:
-    """The result of `evaluate.summary` on the first n examples of a set, encrypted or as they are. With `others` it counts two
-    kinds of wrong answers, as shares of all: `copies`, the input, as if the rule did not apply, and, of encrypted rewriting,
-    `plain`, the right answer left unencrypted."""
+def evaluated(
+    lm: Pretrained,
+    run: RunSpec,
+    which: EvalSpec,
+    n: int,
+    max_tokens: int = 0,
+    encrypt: bool = True,
+    others: bool = True,
+) -> dict:
+    """The result of `evaluate.summary` on the first n examples of a set, encrypted or as they are. With `others` it
+    counts two kinds of wrong answers, as shares of all: `copies`, the input, as if the rule did not apply, and, of
+    encrypted rewriting, `plain`, the right answer left unencrypted."""
+    letters = run.task.alphabet_size
     kinds = ["right", *["copied"] * others, *["plain"] * (others and encrypt)]
     columns: dict[str, list[torch.Tensor]] = {name: [] for name in (*kinds, "nll")}
     known = []
     for first in range(0, n, BATCH):
         for kind in kinds:
             examples = eval_examples(run, which, first, min(BATCH, n - first), "cpu", copy=kind == "copied")
-            rows = encrypted(examples.tokens, run.task.alphabet_size, run.seed) if encrypt and kind != "plain" else examples.tokens
-            right, nll = answered(lm, examples_of(lm, rows, run.task.alphabet_size, max_tokens))
+            rows = examples.tokens
+            if encrypt and kind != "plain":
+                rows = encrypted(rows, letters, run.seed)
+            right, nll = answered(lm, examples_of(lm, rows, letters, max_tokens))
             columns[kind].append(right)
             if kind == "right":
                 columns["nll"].append(nll)
@@ -117,11 +122,6 @@ def evaluated(lm: Pretrained, run: RunSpec, which: EvalSpec, n: int, max_tokens:
 
 
 # ---- a rewriter as a pretrained model --------------------------------------------------------------------------------
-
-
-def device_here() -> str:
-    """The GPU if there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def exported(pack: Pack) -> Pretrained:
@@ -138,7 +138,7 @@ def rewriter(base: RunSpec, checkpoint: Path, progress) -> Pretrained:
     logging.disable_progress_bar()  # it would be in the pages
 
     def make(folder: Path) -> None:
-        pack = Pack([base], device_here())
+        pack = Pack([base], device())
         if checkpoint.exists():
             pack.load(checkpoint)
         pack.run(checkpoint, progress)
@@ -146,7 +146,7 @@ def rewriter(base: RunSpec, checkpoint: Path, progress) -> Pretrained:
         checkpoint.unlink(missing_ok=True)
 
     folder = pretrained.cached(backends.checkpoint_path([base]).stem, make)  # of these sources and libraries
-    model = GPT2LMHeadModel.from_pretrained(folder).to(device_here()).eval()
+    model = GPT2LMHeadModel.from_pretrained(folder).to(device()).eval()
     return Pretrained("rewriter", model, None, Alphabet(base.task.alphabet_size).eos)
 
 
@@ -156,29 +156,31 @@ def rewriter(base: RunSpec, checkpoint: Path, progress) -> Pretrained:
 def tuned_run(spec: EncryptedSpec, checkpoint: Path, progress=lambda step, n_steps: None) -> dict:
     """Tune a pretrained model on encrypted rewriting.
 
-    metrics: {set: result of `evaluated`}, and as set "base" what the pretrained model does, before it is tuned, with plain
-    rewriting of the first set; curve: [{step, loss}], means over a twentieth of the steps; epochs, wall_s (this call), device.
+    metrics: {set: result of `evaluated`}, and as set "base" what the pretrained model does, before it is tuned, with
+    plain rewriting of the first set; curve: [{step, loss}], means over a twentieth of the steps; epochs, wall_s (this
+    call), device.
     """
     started = time.perf_counter()
-    keep_freed_memory()
     if isinstance(spec.base, str):
         lm = pretrained.load(spec.base)
     else:
-        lm = rewriter(spec.base, checkpoint.with_name(f"{checkpoint.stem}-base.safetensors"), lambda step, n: progress(step, spec.n_steps))
-    run = RunSpec(task=spec.task, evals=spec.evals, seed=spec.seed)
-    sizes = spec.task.alphabet_size, spec.tune.max_tokens
-    metrics = {"base": evaluated(lm, run, spec.evals[0], spec.evals[0].n_examples, spec.tune.max_tokens, encrypt=False)}
-    rows = torch.cat([training_examples(spec.task, spec.seed, number).tokens for number in torch.arange(spec.task.n_examples).split(BATCH)])
-    examples = examples_of(lm, encrypted(rows, spec.task.alphabet_size, spec.seed), *sizes)
-    lm = pretrained.adapt(lm, spec.tune, spec.seed)
-    losses = tuning.train(lm, examples, spec.tune, spec.seed, checkpoint, lambda step, n: progress(spec.n_pretraining + step, spec.n_steps))
-    metrics |= {e.name: evaluated(lm, run, e, e.n_examples, spec.tune.max_tokens) for e in spec.evals}
+        of_base = checkpoint.with_name(f"{checkpoint.stem}-base.safetensors")
+        lm = rewriter(spec.base, of_base, lambda step, n: progress(step, spec.n_steps))
+    run, most = RunSpec(task=spec.task, evals=spec.evals, seed=spec.seed), spec.tune.max_tokens
+    metrics = {"base": evaluated(lm, run, spec.evals[0], spec.evals[0].n_examples, most, encrypt=False)}
+    numbers = torch.arange(spec.task.n_examples).split(BATCH)
+    rows = torch.cat([training_examples(spec.task, spec.seed, number).tokens for number in numbers])
+    letters = spec.task.alphabet_size
+    examples = examples_of(lm, encrypted(rows, letters, spec.seed), letters, most)
+    report = partial(report_from, progress, spec.n_pretraining, spec.n_steps)
+    lm, losses = tuning.train(lm, examples, spec.tune, spec.seed, checkpoint, report)
+    metrics |= {e.name: evaluated(lm, run, e, e.n_examples, most) for e in spec.evals}
     return {
         "metrics": metrics,
         "curve": list(curve(losses)),
         "epochs": spec.tune.n_steps * spec.tune.batch_size / spec.task.n_examples,
         "wall_s": time.perf_counter() - started,
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "device": device_name(device()),
     }
 
 
@@ -202,14 +204,14 @@ class EncryptedPack(Pack):
 
     def evaluate(self, most: int | None = None, copies: bool = True) -> list[dict[str, dict]]:
         (run,), lm = self.runs, exported(self)
-        return [{e.name: evaluated(lm, run, e, min(most or e.n_examples, e.n_examples), others=copies) for e in run.evals}]
+        sizes = {e: min(most or e.n_examples, e.n_examples) for e in run.evals}
+        return [{e.name: evaluated(lm, run, e, n, others=copies) for e, n in sizes.items()}]
 
 
 def from_scratch(run: FromScratchSpec, checkpoint: Path, progress=lambda step, n_steps: None) -> dict:
     """Train a model from random weights on encrypted rewriting; metrics and curve as in `train.train_pack`."""
     started = time.perf_counter()
-    keep_freed_memory()
-    pack = EncryptedPack([run], device_here())
+    pack = EncryptedPack([run], device())
     if checkpoint.exists():
         pack.load(checkpoint)
     pack.run(checkpoint, progress)
@@ -219,5 +221,5 @@ def from_scratch(run: FromScratchSpec, checkpoint: Path, progress=lambda step, n
         "epochs": run.train.n_steps * run.train.batch_size / run.task.n_examples,
         "wall_s": time.perf_counter() - started,
         "train_s": pack.train_s,
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "device": device_name(device()),
     }

@@ -1,7 +1,8 @@
-"""A pool of tasks for a machine that has none: small tasks of nine categories, with definitions and paraphrases, made up here.
+"""A pool of tasks for a machine that has none: small tasks of nine categories, with definitions and paraphrases, made
+up here.
 
-Instance number i of a task is a function of (task, i) alone. The categories of TEST are the pool's test tasks, so that these
-are of kinds that no training task is of, as in Super-NaturalInstructions.
+Instance number i of a task is a function of (task, i) alone. The categories of TEST are the pool's test tasks, so that
+these are of kinds that no training task is of, as in Super-NaturalInstructions.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from datetime import date, timedelta
 from random import Random
 
 from .natural import N_EXAMPLES, Task, kind_of
-from .substitutes import COLOURS, DAYS, KINDS, MONTHS, NAMES, PLACES, VERBS, WORDS, one
+from .made import COLOURS, DAYS, KINDS, MONTHS, NAMES, PLACES, VERBS, WORDS, one
 
 N_MADE = 30  # instances of a task, and two examples before them
 TEST = ("dates", "categories of things")

@@ -1,4 +1,5 @@
-"""A tuning on a mixture of instructions: draw the examples, train adapters, measure the likelihood of solutions and answers.
+"""A tuning on a mixture of instructions: draw the examples, train adapters, measure the likelihood of solutions and
+answers.
 
     spec -> instructions -> examples -> adapted model -> likelihood of each answer of each evaluation set
 
@@ -11,13 +12,11 @@ import time
 from pathlib import Path
 from random import Random
 
-import torch
-
-from ..rewriting.train import keep_freed_memory
 from ..sandbox.programs import SandboxError
+from ..store.provenance import device_name
 from . import codegen
-from .instructions import Instruction, described, fingerprint, load, mixed
-from .pretrained import Pretrained, adapt
+from .instructions import Instruction, data_record, fingerprint, load, mixed
+from .pretrained import Pretrained
 from .pretrained import load as load_model
 from .specs import LanguageSpec
 from .tuning import Example, batch, complete, encoded, lengths, mean_nll, train
@@ -29,63 +28,68 @@ FENCE = "```"
 def tune_run(spec: LanguageSpec, checkpoint: Path, progress=lambda step, n_steps: None) -> dict:
     """Tune the model as the spec says and test it; plain data:
 
-    metrics: {set: `likelihood`, and for benchmarks what `generated` adds}; curve: [{step, loss}], the loss of each batch before
-    the step, in nats a token; data: {set: examples, licence, origin, fingerprint}; tokens, of training; train_s, wall_s, device.
-    SpecError: a set or benchmark is not here, or a set is too small.
+    metrics: {set: `likelihood`, and for benchmarks what `generated` adds}; curve: [{step, loss}], the loss of each
+    batch before the step, in nats a token; data: {set: examples, licence, origin, fingerprint}; tokens, of training;
+    train_s, wall_s, device. SpecError: a set or benchmark is not here, or a set is too small.
     """
-    torch.set_num_threads(1)
-    keep_freed_memory()
     started = time.perf_counter()
     held_out, pools = held_out_of(spec)
     problems = {e.name: codegen.load(e.name)[: e.n_examples] for e in spec.evals if e.is_benchmark}
     lm = load_model(spec.model, spec.dtype)
     mixture = mixed(pools, spec.examples, spec.seed) if spec.sets else []
-    examples, curve, since = encoded(lm, pairs(mixture), spec.tune.max_tokens), [], time.perf_counter()
+    examples, losses = encoded(lm, pairs(mixture), spec.tune.max_tokens), []
+    since = time.perf_counter()
     if mixture:
-        lm = adapt(lm, spec.tune, spec.seed)
-        losses = train(lm, examples, spec.tune, spec.seed, checkpoint, lambda step, _: progress(step, spec.n_steps))
-        curve = [{"step": step, "loss": loss} for step, loss in enumerate(losses, 1)]
+        lm, losses = train(lm, examples, spec.tune, spec.seed, checkpoint, lambda step, _: progress(step, spec.n_steps))
     train_s, metrics = time.perf_counter() - since, {}
     for done, e in enumerate(spec.evals, spec.n_steps - len(spec.evals) + 1):
+        rows = problems[e.name] if e.is_benchmark else held_out[e.name]
+        read = encoded(lm, pairs(rows), spec.most_read, chat=not e.is_benchmark, end=not e.is_benchmark)
+        metrics[e.name] = likelihood(lm, read)
         if e.is_benchmark:
-            metrics[e.name] = likelihood(lm, encoded(lm, codegen.canonical_pairs(problems[e.name]), spec.most_read, chat=False, end=False))
-            metrics[e.name] |= generated(lm, problems[e.name][: spec.n_generate], spec.most_written)
+            metrics[e.name] |= generated(lm, rows[: spec.n_generate], spec.most_written)
         else:
-            metrics[e.name] = likelihood(lm, encoded(lm, pairs(held_out[e.name]), spec.most_read)) | {"fingerprint": fingerprint(held_out[e.name])}
+            metrics[e.name] |= {"fingerprint": fingerprint(rows)}
         progress(done, spec.n_steps)
-    shared = {"metrics": metrics, "curve": curve, "data": {name: of_set(name, mixture) for name in spec.sets}, "tokens": tokens_read(spec, examples)}
-    device = torch.cuda.get_device_name() if lm.model.device.type == "cuda" else "cpu"
-    return shared | {"train_s": train_s, "wall_s": time.perf_counter() - started, "device": device}
+    of_set = {name: [row for row in mixture if row.source == name] for name in spec.sets}
+    return {
+        "metrics": metrics,
+        "curve": [{"step": step, "loss": loss} for step, loss in enumerate(losses, 1)],
+        "data": {name: data_record(name, rows, "examples") for name, rows in of_set.items()},
+        "tokens": tokens_read(spec, examples),
+        "train_s": train_s,
+        "wall_s": time.perf_counter() - started,
+        "device": device_name(lm.model.device.type),
+    }
 
 
 # ---- data ------------------------------------------------------------------------------------------------------------
 
 
-def pairs(rows: list[Instruction]) -> list[tuple[str, str]]:
-    """What is asked and the answer, of each instruction."""
+def pairs(rows: list[Instruction | codegen.Problem]) -> list[tuple[str, str]]:
+    """What is asked and the answer, of each instruction or problem."""
     return [row.pair for row in rows]
 
 
 def held_out_of(spec: LanguageSpec) -> tuple[dict[str, list[Instruction]], dict[str, list[Instruction]]]:
-    """The rows of each set that it is evaluated on, which no seed draws, and what is left of all sets. Rows that are too long or
-    occur twice are left out."""
+    """The rows of each set that it is evaluated on, which no seed draws, and what is left of all sets. Rows that are
+    too long or occur twice are left out."""
     names = dict.fromkeys([*spec.sets, *(e.name for e in spec.evals if not e.is_benchmark)])
-    pools = {name: [row for row in dict.fromkeys(load(name)) if sum(map(len, row.pair)) <= spec.most_letters] for name in names}
-    held_out = {e.name: Random(f"{e.name}/held out").sample(pools[e.name], min(e.n_examples, len(pools[e.name]))) for e in spec.evals if e.name in pools}
+    pools, held_out = {}, {}
+    for name in names:
+        pools[name] = [row for row in dict.fromkeys(load(name)) if sum(map(len, row.pair)) <= spec.most_letters]
+    for e in spec.evals:
+        if not e.is_benchmark:
+            rows = pools[e.name]
+            held_out[e.name] = Random(f"{e.name}/held out").sample(rows, min(e.n_examples, len(rows)))
     kept = {name: set(rows) for name, rows in held_out.items()}
     return held_out, {name: [row for row in rows if row not in kept.get(name, ())] for name, rows in pools.items()}
 
 
-def of_set(name: str, mixture: list[Instruction]) -> dict:
-    """What a record says of a set in the mixture."""
-    rows, source = [row for row in mixture if row.source == name], described(name)
-    return {"examples": len(rows), "licence": source.licence, "origin": source.origin, "fingerprint": fingerprint(rows)}
-
-
 def tokens_read(spec: LanguageSpec, examples: list[Example]) -> int:
     """Tokens of all batches of the training."""
-    n = lengths(examples)
-    return sum(n[i] for step in range(spec.tune.n_steps * bool(n)) for i in batch(len(n), spec.tune.batch_size, spec.seed, step))
+    n, steps = lengths(examples), range(spec.tune.n_steps * bool(examples))
+    return sum(n[i] for step in steps for i in batch(len(n), spec.tune.batch_size, spec.seed, step))
 
 
 # ---- tests -----------------------------------------------------------------------------------------------------------
@@ -98,14 +102,15 @@ def likelihood(lm: Pretrained, examples: list[Example]) -> dict:
 
 
 def generated(lm: Pretrained, problems: list[codegen.Problem], most_written: int) -> dict:
-    """pass_1: share of the problems whose greedy answer passes the tests; passed: of each. Where nothing can be run safely,
-    not_tested says why; of no problems nothing."""
+    """pass_1: share of the problems whose greedy answer passes the tests; passed: of each. Where nothing can be run
+    safely, not_tested says why; of no problems nothing."""
     if not problems:
         return {}
     suppress = (lm.eos, *(token for text, token in lm.tokenizer.get_vocab().items() if FENCE in text))
     texts = complete(lm, [problem.question for problem in problems], most_written, suppress, problems[0].stops)
+    completions = [problem.cut(text) for problem, text in zip(problems, texts)]
     try:
-        passed = [v.passed for v in codegen.check_all(problems, [p.cut(text) for p, text in zip(problems, texts)])]
+        passed = [verdict.passed for verdict in codegen.check_all(problems, completions)]
     except SandboxError as error:
         return {"not_tested": str(error)}
     return {"pass_1": sum(passed) / len(passed), "passed": passed}

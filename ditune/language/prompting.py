@@ -1,19 +1,21 @@
-"""Tasks in natural language as a model reads them, and what it then says: prompts, measures, likelihoods, written answers.
+"""Tasks in natural language as a model reads them, and what it then says: prompts, measures, likelihoods, written
+answers.
 
     Definition: ... Positive Example 1 - Input: ... Output: ... Now complete the following example - Input: ... Output:
 
-is the paper's prompt (that of Tk-Instruct), put to the model as what a user says. A word of the definition or of an example's input,
-with the space before it, is a unit that can be dropped. Each word, and each stretch that stays whole, is encoded once.
+is the paper's prompt (that of Tk-Instruct), put to the model as what a user says. A word of the definition or of an
+example's input, with the space before it, is a unit that can be dropped. Each word, and each stretch that stays whole,
+is encoded once.
 
 Shapes: R tasks, n instances of a task, k perturbed prompts, B rows.
 """
 
 import functools
+from itertools import accumulate
 
 import torch
-import torch.nn.functional as F
 
-from ..active.scorers import Prompts, Rows, joined, stacked
+from ..active.scorers import Prompts, Rows, stacked
 from ..active.uncertainty import (
     PromptTask,
     Segment,
@@ -27,7 +29,7 @@ from ..active.uncertainty import (
 from ..specs import SpecError
 from .natural import Task, rouge_l
 from .pretrained import Pretrained, Tokens
-from .tuning import Example, LanguageScorer, cache, head_logits
+from .tuning import Example, LanguageScorer
 
 MARK = "MARK"
 MEASURES = (uncertainty, probability, perplexity)
@@ -44,7 +46,7 @@ class Template:
         whole, mark = lm.question(MARK), lm.encode(MARK)
         at = next((i for i in range(len(whole)) if whole[i : i + len(mark)] == mark), None)
         if at is None:
-            raise SpecError(f"the chat template of the model {lm.name!r} joins a user's words with its own in one token")
+            raise SpecError(f"the chat template of the model {lm.name!r} joins a user's words with its own in a token")
         self.before, self.after = whole[:at], whole[at + len(mark) :]
 
     def words(self, text: str, part: str) -> Segment:
@@ -57,33 +59,32 @@ class Template:
         return Segment((self.encode(text),))
 
     def task(self, task: Task, definition: str | None = None, n_examples: int | None = None) -> PromptTask:
-        """A task with its definition, or a paraphrase in its place, its first n_examples positive examples, and its instances.
+        """A task with its definition, or a paraphrase in its place, its first n_examples positive examples, and its
+        instances.
 
-        Without n_examples, as many as the prompt before the input stays within most_head tokens (without a definition, the first in any
-        case). Of a definition that fills more than half of that, the end is cut off."""
+        Without n_examples, as many as the prompt before the input stays within most_head tokens (without a definition,
+        the first in any case). Of a definition that fills more than half of that, the end is cut off."""
         parts, end = [Segment((self.before,))], self.fixed("Now complete the following example -\nInput:")
         if wording := task.definition if definition is None else definition:
             said = self.words(f" {wording}", "definition")
-            units = [unit for unit, n in zip(said.units, running(said.units)) if n <= self.most_head // 2]
+            units = [unit for unit, n in zip(said.units, accumulate(map(len, said.units))) if n <= self.most_head // 2]
             parts += [self.fixed("Definition:"), Segment(tuple(units), "definition"), self.fixed("\n\n")]
         for number, (text, output) in enumerate(task.examples, 1):
-            example = [self.fixed(f"Positive Example {number} -\nInput:"), self.words(f" {text}", "examples"), self.fixed(f"\nOutput: {output}\n\n")]
+            said = self.words(f" {text}", "examples")
+            begin, result = f"Positive Example {number} -\nInput:", f"\nOutput: {output}\n\n"
+            example = [self.fixed(begin), said, self.fixed(result)]
             fits = length([*parts, *example, end]) <= self.most_head or (number == 1 and not wording)
             if fits if n_examples is None else number <= n_examples:
                 parts += example
         inputs = tuple(self.encode(f" {text}\nOutput:") + self.after for text, _ in task.instances)
-        return PromptTask(task.name, (*parts, end), inputs, tuple(self.encode(outputs[0]) for _, outputs in task.instances))
+        golds = tuple(self.encode(outputs[0]) for _, outputs in task.instances)
+        return PromptTask(task.name, (*parts, end), inputs, golds)
 
     def instruction(self, instruction: str, text: str, output: str) -> PromptTask:
         """An instruction as a task of its own: its words can be dropped, those of its input cannot."""
         prompt = (Segment((self.before,)), self.words(instruction, "definition"))
         tail = (self.encode(f"\n\n{text}") if text else ()) + self.after
         return PromptTask(f"{instruction}\n{text}", prompt, (tail,), (self.encode(output),))
-
-
-def running(units: tuple[Tokens, ...]) -> list[int]:
-    """How many tokens units have up to each of them, it included."""
-    return torch.tensor([len(unit) for unit in units]).cumsum(0).tolist()
 
 
 def length(segments) -> int:
@@ -102,8 +103,8 @@ def n_examples(prompt: PromptTask) -> int:
 
 
 def pairs(prompt: PromptTask, n: int, eos: int, max_tokens: int) -> list[Example]:
-    """The first n instances of a task to be trained on: whole prompt, first right answer with end-of-sequence. Of one longer than
-    max_tokens the prompt loses its beginning."""
+    """The first n instances of a task to be trained on: whole prompt, first right answer with end-of-sequence. Of one
+    longer than max_tokens the prompt loses its beginning."""
     head = tuple(token for segment in prompt.prompt for unit in segment.units for token in unit)
     answers = [gold[: max_tokens // 2] + (eos,) for gold in prompt.golds[:n]]
     return [((head + tail)[len(answer) - max_tokens :], answer) for tail, answer in zip(prompt.inputs, answers)]
@@ -132,73 +133,87 @@ class OwnScorer(LanguageScorer):
         """What was counted."""
         return {"n_passes": self.n_passes, "n_read": self.n_read}
 
-    @torch.no_grad()
-    def log_likelihood(self, prompts: Prompts, answers: Rows) -> torch.Tensor:
-        """See `Scorer`: (B,) float32 on the CPU; the end is a token of those answers alone that the model ended."""
-        ends = Rows(torch.full((len(prompts.head), 1), self.lm.eos), (answers.length < self.max_tokens).long())
-        both, out = joined(joined(prompts.tails, answers), ends), torch.empty(len(prompts.head))
-        self.check_room(prompts, both.length - 1)
-        for index, past, head in self.batches(prompts, both.length):
-            tokens = both.tokens[index, : int(both.length[index[0]])]
-            at = torch.arange(1, tokens.shape[1]) >= prompts.tails.length[index, None]
-            logits, _ = head_logits(self.model, at.to(self.device), input_ids=tokens[:, :-1].to(self.device), past_key_values=cache(past, head))
-            nll = F.cross_entropy(logits, tokens[:, 1:][at].to(self.device), reduction="none").cpu()
-            out[index] = -torch.zeros(len(index)).index_add(0, at.nonzero()[:, 0], nll) / at.sum(dim=1)
-        return out
+    def ended(self, answers: Rows) -> torch.Tensor:
+        """The answers that the model ended."""
+        return answers.length < self.max_tokens
 
 
-def measured(scorer: OwnScorer, prompts: list[PromptTask], how: UncertaintySpec, seed: int, references: list[list[tuple[str, ...]]]) -> tuple[dict[str, list], list[list[Tokens]]]:
-    """What the model's own answers say of tasks, in columns: `uncertainty`, `probability` and `perplexity`; words of the definition and of
-    the examples that can be dropped (defined, n_droppable in all), n_examples of the prompt; cut, the share of answers that reached the
-    longest length; rouge_l, mean over the instances, of the answers against the references, which none of the others knows; written, the
-    first answer. Then the answers. Numbers have as many digits as a record holds: what is selected can be selected again from it."""
+def measured(
+    scorer: OwnScorer,
+    prompts: list[PromptTask],
+    how: UncertaintySpec,
+    seed: int,
+    references: list[list[tuple[str, ...]]],
+) -> tuple[dict[str, list], list[list[Tokens]]]:
+    """What the model's own answers say of tasks, in columns:
+
+    uncertainty, probability, perplexity; defined and n_droppable, the words of the definition, and those and the ones
+    of the examples, that can be dropped; n_examples of the prompt; cut, the share of answers that reached the longest
+    length; rouge_l of the answers against the references, mean over the instances, which none of the others knows;
+    written, the first answer. Then the answers. Numbers have as many digits as a record holds: what is selected can be
+    selected again.
+    """
     scores = measure(scorer, prompts, how, seed)
     columns = {m.__name__: m(scores.p).round(decimals=7).tolist() for m in MEASURES}
     columns["n_examples"] = [n_examples(prompt) for prompt in prompts]
     columns["defined"] = [n_units(prompt, "definition") for prompt in prompts]
     columns["n_droppable"] = [n_units(prompt, "definition") + n_units(prompt, "examples") for prompt in prompts]
-    columns["cut"] = [round(sum(len(answer) >= how.max_tokens for answer in answers) / len(answers), 5) for answers in scores.answers]
+    cut = [[len(answer) >= how.max_tokens for answer in answers] for answers in scores.answers]
+    columns["cut"] = [round(sum(each) / len(each), 5) for each in cut]
     texts = [[scorer.lm.decode(answer).strip() for answer in answers] for answers in scores.answers]
-    of_tasks = [[rouge_l(text, right) for text, right in zip(said, of_task)] for said, of_task in zip(texts, references)]
-    columns["rouge_l"] = [round(sum(each) / len(each), 5) for each in of_tasks]
+    columns["rouge_l"] = rouge_of_tasks(texts, references)
     columns["written"] = [said[0][:200] for said in texts]
     return columns, scores.answers
 
 
-def by_paraphrases(scorer: LanguageScorer, template: Template, tasks: list[Task], answers: list[list[Tokens]], most: int) -> list[float | None]:
-    """Prompt uncertainty where the perturbed prompts are the task with each of its first `most` paraphrases in the place of its definition;
-    None for tasks without any. The examples and the answers are those of the definition."""
+def rouge_of_tasks(texts: list[list[str]], references: list[list[tuple[str, ...]]]) -> list[float]:
+    """ROUGE-L of each task's answers against the references, mean over its instances."""
+    of_tasks = [[rouge_l(text, right) for text, right in zip(said, task)] for said, task in zip(texts, references)]
+    return [round(sum(each) / len(each), 5) for each in of_tasks]
+
+
+def by_paraphrases(
+    scorer: LanguageScorer, template: Template, tasks: list[Task], answers: list[list[Tokens]], most: int
+) -> list[float | None]:
+    """Prompt uncertainty where the perturbed prompts are the task with each of its first `most` paraphrases in the
+    place of its definition; None for tasks without any. The examples and the answers are those of the definition."""
     several = [i for i, task in enumerate(tasks) if task.paraphrases]
+    out: list[float | None] = [None] * len(tasks)
     if not several:
-        return [None] * len(tasks)
+        return out
     heads, head, tails, said, shapes = [], [], [], [], []
     for i in several:
         given = n_examples(template.task(tasks[i]))
-        prompts = [template.task(tasks[i], text, given) for text in (tasks[i].definition, *tasks[i].paraphrases[:most])]
-        for prompt in prompts:
+        wordings = (tasks[i].definition, *tasks[i].paraphrases[:most])
+        for prompt in [template.task(tasks[i], text, given) for text in wordings]:
             tails += prompt.inputs[: len(answers[i])]
             said += answers[i]
             head += [len(heads)] * len(answers[i])
             heads.append(perturbed(prompt.prompt, 0, 0.0, 0))
-        shapes.append((len(prompts), len(answers[i])))
+        shapes.append((len(wordings), len(answers[i])))
     p = scorer.log_likelihood(Prompts(stacked(heads), torch.tensor(head), Rows.of(tails)), Rows.of(said)).double().exp()
-    out: list[float | None] = [None] * len(tasks)
     for i, shape, of_task in zip(several, shapes, p.split([k * n for k, n in shapes])):
         out[i] = round(uncertainty(of_task.view(shape).T[None]).item(), 7)
     return out
 
 
-def by_definition(scorer: OwnScorer, prompts: list[PromptTask], tasks: list[Task], how: UncertaintySpec, seed: int) -> list[float | None]:
-    """Prompt uncertainty where words of the definition alone are dropped, of the tasks with paraphrases; None for the others. What
-    paraphrases are to be compared with."""
+def by_definition(
+    scorer: OwnScorer, prompts: list[PromptTask], tasks: list[Task], how: UncertaintySpec, seed: int
+) -> list[float | None]:
+    """Prompt uncertainty where words of the definition alone are dropped, of the tasks with paraphrases; None for the
+    others. What paraphrases are to be compared with."""
     several = [i for i, task in enumerate(tasks) if task.paraphrases]
-    found = uncertainty(measure(scorer, [prompts[i] for i in several], how.replace(parts=("definition",)), seed).p) if several else ()
-    of_task = dict(zip(several, (round(float(value), 7) for value in found)))
-    return [of_task.get(i) for i in range(len(tasks))]
+    out: list[float | None] = [None] * len(tasks)
+    if several:
+        p = measure(scorer, [prompts[i] for i in several], how.replace(parts=("definition",)), seed).p
+        for i, value in zip(several, uncertainty(p).tolist()):
+            out[i] = round(value, 7)
+    return out
 
 
 def likelihoods(scorer: LanguageScorer, prompts: list[PromptTask], n: int) -> list[float]:
-    """Negative log-likelihood of the right answer to each task's first n instances, mean over the answer's tokens and over instances."""
+    """Negative log-likelihood of the right answer to each task's first n instances, mean over the answer's tokens and
+    over instances."""
     p = measure(scorer, prompts, UncertaintySpec(n=n, k=1, drop_rate=0.0, answer="gold"), 0).p[..., 0]
     return [round(value, 6) for value in (-p.log()).nanmean(dim=1).tolist()]
 

@@ -1,10 +1,16 @@
-"""What computes the runs with pretrained language models."""
+"""What computes the runs with pretrained language models, and whether their data are here.
+
+Specs do not look for their data, so that records of data that this machine lacks are found. They are looked for before
+any run starts, so that a missing or a broken set ends a command with one line; a run looks again when it starts.
+"""
 
 from operator import attrgetter
 
 from ..rewriting.runs import seconds as seconds_of_training
 from ..rewriting.runs import steps as steps_of_training
+from ..specs import SpecError, unknown
 from ..store.kinds import Kind, register
+from .catalogue import BENCHMARKS, check_here
 from .specs import (
     EncryptedSpec,
     FirstSpec,
@@ -71,11 +77,12 @@ def instruction_map(spec, checkpoint, progress):
     return map_run(spec, checkpoint, progress)
 
 
-def check_sets(spec):
-    """Whether sets of instructions are here."""
-    from .at_hand import check_sets
+def check_sets(spec: LanguageSpec | InstructionMapSpec) -> None:
+    """SpecError, if a set of instructions or a benchmark is not here, or is a benchmark that cannot be read."""
+    from . import codegen
 
-    check_sets(spec)
+    for name in dict.fromkeys((*spec.sets, *(test.name for test in getattr(spec, "evals", ())))):
+        codegen.load(name) if name in BENCHMARKS else check_here("set", name)
 
 
 # ---- tasks in natural language, and instructions as tasks ------------------------------------------------------------
@@ -104,35 +111,59 @@ def rounds(spec, checkpoint, progress, first):
 
 def instructions(spec, checkpoint, progress):
     """Instructions, measured."""
-    from .instruct_runs import instructions_run
+    from .natural_runs import instructions_run
 
     return instructions_run(spec, checkpoint, progress)
 
 
 def instruct(spec, checkpoint, progress, first):
     """Tunings on the instructions that a strategy selects."""
-    from .instruct_runs import instruct_run
+    from .natural_runs import instruct_run
 
     return instruct_run(spec, checkpoint, progress, first)
 
 
-def check_tasks(spec):
-    """Whether pools of tasks are here."""
-    from .at_hand import check_tasks
+def check_tasks(spec: MapSpec) -> None:
+    """SpecError, if a pool is not here or cannot be read, if it has fewer tasks than the spec asks for, or if a task
+    that is to be left out is none of those that are tested."""
+    from .natural import usable
 
-    check_tasks(spec)
+    for pool in (*spec.pool, *getattr(spec, "test", ())):
+        usable((pool,), spec.most_letters)
+    if not isinstance(spec, FirstSpec):
+        return
+    from .natural_runs import split_of
+
+    tested = [task.name for task in usable(spec.test, spec.most_letters, "test")]
+    for name in spec.left_out:
+        if name not in tested:
+            raise unknown("task in left_out", name, tested)
+    found = split_of(spec)
+    for part, pools, n in (
+        ("test", spec.test, spec.n_test),
+        ("validation", spec.pool, spec.n_validation),
+        ("candidates", spec.pool, spec.n_candidates),
+    ):
+        if (left := len(found[part])) < n:
+            of = f"with the share {spec.share:.2f} of classification tasks"
+            raise SpecError(f"the pools {', '.join(pools)} have {left} tasks for {part!r} {of}; asked for: {n}")
 
 
-def check_instructions(spec):
-    """Whether sets of instructions are here, with as many as are asked for."""
-    from .at_hand import check_instructions
+def check_instructions(spec: InstructionsSpec) -> None:
+    """SpecError, if a set of instructions is not here or has too few."""
+    from .instructions import candidates_of, tests_of
 
-    check_instructions(spec)
+    asked = {row.instruction for rows in tests_of(spec.test, spec.n_test, spec.most_letters).values() for row in rows}
+    candidates_of(spec.pool, spec.n_candidates, spec.most_letters, spec.seed, asked)
 
 
 def first(spec):
     """The run that all strategies of a seed share."""
     return (spec.first,)
+
+
+def map_of_sets_seconds(spec: InstructionMapSpec) -> float:
+    return 0.05 * len(spec.sets) * spec.n_texts
 
 
 def map_seconds(spec: MapSpec) -> float:
@@ -157,7 +188,7 @@ register(
     Kind(EncryptedSpec, encrypted, steps, encrypted_seconds),
     Kind(FromScratchSpec, from_scratch, steps_of_training, seconds_of_training),
     Kind(LanguageSpec, tune, steps, tune_seconds, check=check_sets),
-    Kind(InstructionMapSpec, instruction_map, steps, lambda spec: 0.05 * len(spec.sets) * spec.n_texts, check=check_sets),
+    Kind(InstructionMapSpec, instruction_map, steps, map_of_sets_seconds, check=check_sets),
     Kind(MapSpec, task_map, steps, map_seconds, check=check_tasks),
     Kind(FirstSpec, first_round, steps, first_seconds, check=check_tasks),
     Kind(RoundsSpec, rounds, steps, tuned_seconds, needs=first, check=check_tasks),

@@ -1,7 +1,7 @@
 """What a run with a pretrained language model is, as dataclasses that check themselves.
 
-They import nothing heavy. Whether the data are at hand is not checked here but before a run starts, so that records of data
-that this machine lacks are found.
+They import nothing heavy. Whether the data are at hand is not checked here but before a run starts, so that records of
+data that this machine lacks are found.
 
 Sources: Zhang et al. 2024 (2405.19787) and its sister 2410.04717 (encrypted rewriting, mixtures); Kung et al. 2023
 (2311.00288) and its code (tasks in natural language, instructions).
@@ -9,22 +9,17 @@ Sources: Zhang et al. 2024 (2405.19787) and its sister 2410.04717 (encrypted rew
 
 from dataclasses import dataclass, field, fields
 
-from ..active.specs import STRATEGIES
 from ..rewriting.specs import EvalSpec, RunSpec, TaskSpec
 from ..specs import Spec, unknown
-from . import instructions, natural, self_instruct
-from .codegen import BENCHMARKS
-from .embeddings import EMBEDDINGS
-from .instructions import check_name, counts
+from .catalogue import BENCHMARKS, POOLS, SETS, check_name
+from .instructions import counts
 from .pretrained import TuneSpec, check_model, tune_spec
 
 # ---- encrypted rewriting ---------------------------------------------------------------------------------------------
 
 OF_TUNING = ("n_rules", "n_examples", "no_op_share", "tail_alpha")
-"""The fields in which the task that is tuned on may differ from the one that a rewriter was pretrained on: with the others
-the same, rules have the same numbers in both, and rules set apart from one are set apart from the other."""
-
-SMOLLM2 = 30 * 576**2  # layers times squared width of SmolLM2, for an idea of what a language model costs
+"""The fields in which the task that is tuned on may differ from the one that a rewriter was pretrained on: with the
+others the same, rules have the same numbers in both, and rules set apart from one are set apart from the other."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +30,11 @@ class EncryptedSpec(Spec):
     """
 
     base: RunSpec | str = "smollm2"
-    """The pretrained model: a rewriter, trained as this run says, or a language model by name (`pretrained.load`), which
-    reads and writes the example as text. Paper: Llama-2-7B."""
+    """The pretrained model: a rewriter, trained as this run says, or a language model by name (`pretrained.load`),
+    which reads and writes the example as text. Paper: Llama-2-7B."""
     task: TaskSpec = field(default_factory=lambda: TaskSpec(n_rules=9000, n_examples=40_000, no_op_share=0.4))
-    """What is tuned on, before encryption. Paper: 40,000 examples with 40 % no-ops; the lengths of words are not stated."""
+    """What is tuned on, before encryption. Paper: 40,000 examples with 40 % no-ops; the lengths of words are not
+    stated."""
     tune: TuneSpec = field(default_factory=TuneSpec)
     evals: tuple[EvalSpec, ...] = (EvalSpec(n_examples=5000), EvalSpec(name="seen", rules="seen", n_examples=5000))
     """Paper: 5,000 examples."""
@@ -46,15 +42,18 @@ class EncryptedSpec(Spec):
 
     def check(self):
         RunSpec(task=self.task, evals=self.evals, seed=self.seed)
-        self.require(self.task.alphabet_size <= 26, "task", "an alphabet of at most 26 letters, which are written as text")
+        self.require(self.task.alphabet_size <= 26, "task", "at most 26 letters, which are written as text")
         self.require(self.task.rules_in_prompt == 1, "task", "one rule in the prompt")
         if isinstance(self.base, str):
             check_model(self.base)
             return
         plain_task = self.base.task.replace(**{name: getattr(self.task, name) for name in OF_TUNING})
-        self.require(plain_task == self.task, "base", f"a run whose task differs from the one tuned on in {', '.join(OF_TUNING)} alone")
-        self.require(self.base.seed == self.seed, "base", f"a run of the same seed, {self.seed}, so that unseen rules are unseen in pretraining, too")
-        self.require(self.base.model.position == "learned", "base", "a model with learned positions, which can be exported to transformers")
+        same, seed = f"a run whose task differs from the one tuned on in {', '.join(OF_TUNING)} alone", self.seed
+        self.require(plain_task == self.task, "base", same)
+        unseen = f"a run of the same seed, {seed}, so that unseen rules are unseen in pretraining, too"
+        self.require(self.base.seed == seed, "base", unseen)
+        learned = self.base.model.position == "learned"
+        self.require(learned, "base", "a model with learned positions, which can be exported to transformers")
 
     @property
     def n_pretraining(self) -> int:
@@ -69,17 +68,28 @@ class EncryptedSpec(Spec):
 
 @dataclass(frozen=True)
 class FromScratchSpec(RunSpec):
-    """A run on encrypted answers whose model starts from random weights: all of them are trained, nothing was pretrained."""
+    """A run on encrypted answers whose model starts from random weights: all of them are trained, nothing was
+    pretrained."""
 
     def check(self):
         super().check()
-        self.require(self.model.position == "learned", "model", 'position = "learned", so that it can be exported to transformers')
+        learned = self.model.position == "learned"
+        self.require(learned, "model", 'position = "learned", so that it can be exported to transformers')
         self.require(self.task.rules_in_prompt == 1, "task", "one rule in the prompt")
 
 
 # ---- mixtures of instructions ----------------------------------------------------------------------------------------
 
 DTYPES = ("float32", "bfloat16")
+EMBEDDINGS = ("minilm", "tiny")
+"""minilm: all-MiniLM-L6-v2 (Apache-2.0; the paper does not name the model of its map); tiny: counts of words, for
+tests."""
+
+
+def check_set(name: str) -> None:
+    """SpecError, unless the name is that of a benchmark or of a set of instructions."""
+    if name not in BENCHMARKS:
+        check_name("set", name)
 
 
 @dataclass(frozen=True)
@@ -87,14 +97,13 @@ class TextEval(Spec):
     """A set of texts whose likelihood is measured: canonical solutions of problems, or answers to instructions."""
 
     name: str = "humaneval"
-    """A benchmark (`codegen.BENCHMARKS`), of which the first problems of the test split are taken, each solution as it continues
-    the prompt; or a set of instructions (`instructions.load`), of which rows are held out, the same for all runs, and put as
-    questions."""
+    """A benchmark (`codegen.BENCHMARKS`), of which the first problems of the test split are taken, each solution as it
+    continues the prompt; or a set of instructions (`instructions.load`), of which rows are held out, the same for all
+    runs, and put as questions."""
     n_examples: int = 164
 
     def check(self):
-        if self.name not in BENCHMARKS:
-            check_name(self.name)
+        check_set(self.name)
         self.require(1 <= self.n_examples <= 10**5, "n_examples", f"1 to {10**5}")
 
     @property
@@ -104,7 +113,8 @@ class TextEval(Spec):
 
 @dataclass(frozen=True)
 class LanguageSpec(Spec):
-    """One tuning of a pretrained model on a mixture of instruction sets, with its tests; without any examples the model as it is."""
+    """One tuning of a pretrained model on a mixture of instruction sets, with its tests; without any examples the model
+    as it is."""
 
     model: str = "smollm2"
     """A name that `pretrained.load` takes. Paper: DeepSeek-Coder-6.7B-Base, CodeQwen-7B-Base."""
@@ -134,7 +144,7 @@ class LanguageSpec(Spec):
         if self.dtype not in DTYPES:
             raise unknown("LanguageSpec dtype", self.dtype, DTYPES)
         for name in self.sets:
-            check_name(name)
+            check_name("set", name)
         self.require(len(set(self.sets)) == len(self.sets), "sets", "different sets")
         self.require(len(self.shares) == len(self.sets), "shares", f"a share for each of {len(self.sets)} sets")
         self.require(self.total == 0 or len(self.sets) > 0, "total", "0 where there are no sets")
@@ -143,9 +153,11 @@ class LanguageSpec(Spec):
             self.require(min(self.examples.values()) > 0, "shares", f"shares of at least one of {self.total} examples")
         names = [e.name for e in self.evals]
         self.require(len(names) > 0 and len(set(names)) == len(names), "evals", "one or more sets with different names")
-        self.require(0 <= self.n_generate <= min((e.n_examples for e in self.evals if e.is_benchmark), default=0), "n_generate", "0 to the problems of each benchmark")
+        most = min((e.n_examples for e in self.evals if e.is_benchmark), default=0)
+        self.require(0 <= self.n_generate <= most, "n_generate", "0 to the problems of each benchmark")
         self.require(self.most_letters >= 1, "most_letters", "1 or more")
-        self.require(self.most_read >= 2 and self.most_written >= 1, "most_read", "2 or more, and most_written 1 or more")
+        self.require(self.most_read >= 2, "most_read", "2 or more")
+        self.require(self.most_written >= 1, "most_written", "1 or more")
         self.require(0 <= self.seed < 1 << 63, "seed", "0 or more, below 2^63")
 
     @property
@@ -161,7 +173,7 @@ class LanguageSpec(Spec):
 
 # ---- tasks in natural language ---------------------------------------------------------------------------------------
 
-SELECTIONS = tuple(name for name, needs in STRATEGIES.items() if needs in ((), ("uncertainty",), ("probability",)) and name not in ("balanced", "clean"))
+SELECTIONS = ("random", "high_perplexity", "low_perplexity", "uncertainty", "easy", "difficult", "inverse_confidence")
 """The strategies that select real tasks: all but those that need the truth, or the rewriter's own representations."""
 
 
@@ -222,20 +234,22 @@ def check_pools(spec: Spec, name: str) -> None:
     """SpecError, unless a field holds different names of pools, one or more."""
     pools = getattr(spec, name)
     for pool in pools:
-        natural.check_name(pool)
+        check_name("pool", pool)
     spec.require(len(set(pools)) == len(pools) > 0, name, "different pools, one or more")
 
 
 @dataclass(frozen=True)
 class FirstSpec(MapSpec):
-    """The first round of an active selection: a pretrained model tuned on a few tasks, its test, its measures of the others.
+    """The first round of an active selection: a pretrained model tuned on a few tasks, its test, its measures of the
+    others.
 
     A seed draws validation, initial and candidate tasks, the order of training, the adapters' initial weights and the
     perturbed prompts. The test tasks are the same for all seeds. It is the same for all strategies of a seed.
     """
 
     test: tuple[str, ...] = ("natural_instructions",)
-    """Pools that the test tasks are of; no task of theirs is trained on. A task that a pool states a split for keeps it."""
+    """Pools that the test tasks are of; no task of theirs is trained on. A task that a pool states a split for keeps
+    it."""
     n_test: int = 119
     n_test_instances: int = 100
     """Instances of a test or validation task whose first reference's likelihood is measured."""
@@ -248,7 +262,8 @@ class FirstSpec(MapSpec):
     n_candidates: int = 620
     """Tasks to select from, drawn by the seed."""
     share: float = 24 / 68
-    """Share of classification tasks in initial tasks, candidates and selections; the validation tasks have as many of each."""
+    """Share of classification tasks in initial tasks, candidates and selections; the validation tasks have as many of
+    each."""
     n_instances: int = 200
     """Instances of a task that are trained on."""
     passes: float = 8.0
@@ -260,7 +275,8 @@ class FirstSpec(MapSpec):
         super().check()
         check_pools(self, "test")
         for name in self.pool:
-            self.require(name not in natural.POOLS or not natural.POOLS[name].eval_only, "pool", "no pool that is for evaluation only")
+            known = POOLS.get(name)
+            self.require(not (known and known.eval_only), "pool", "no pool that is for evaluation only")
         for name in ("n_test", "n_test_instances", "n_initial", "n_candidates", "n_instances"):
             self.require(1 <= getattr(self, name) <= 10**6, name, f"1 to {10**6}")
         self.require(1 <= self.n_written <= self.n_test_instances, "n_written", "1 to n_test_instances")
@@ -280,7 +296,8 @@ class FirstSpec(MapSpec):
 
 @dataclass(frozen=True)
 class RoundsSpec(FirstSpec):
-    """The later rounds: a strategy selects tasks, the pretrained model is tuned anew on all of them, and tested, again and again."""
+    """The later rounds: a strategy selects tasks, the pretrained model is tuned anew on all of them, and tested, again
+    and again."""
 
     strategy: str = "random"
     """One of SELECTIONS."""
@@ -308,26 +325,29 @@ class RoundsSpec(FirstSpec):
 
 # ---- selection among instructions ------------------------------------------------------------------------------------
 
+
 @dataclass(frozen=True)
 class InstructionsSpec(ScoreSpec):
-    """Instructions, each a task with one instance, measured by a pretrained model that has not been tuned on any of them."""
+    """Instructions, each a task with one instance, measured by a pretrained model that has not been tuned on any of
+    them."""
 
     pool: str = "alpaca"
     """A set that `instructions.load` takes, of data made by the Self-Instruct pipeline. Paper: 52,000 of Alpaca."""
     test: tuple[str, ...] = ("self_instruct_seed",)
-    """Sets of instructions that people wrote and answered, tested by the likelihood of these answers (`self_instruct.read`). Paper: the
-    models' own answers to instructions, which GPT-4, ChatGPT and people judge."""
+    """Sets of instructions that people wrote and answered, tested by the likelihood of these answers
+    (`catalogue.HUMAN`). Paper: the models' own answers to instructions, which GPT-4, ChatGPT and people judge."""
     n_candidates: int = 52_000
     n_test: int = 175
     """Instructions of each test set."""
 
     def check(self):
         super().check()
-        self.require(self.pool not in ("human", self_instruct.SEED_TASKS), "pool", "a set to select from; this one is for tests only")
-        instructions.check_name(self.pool)
-        for name in self.test:
-            self_instruct.check_name(name)
-        self.require(len(set(self.test)) == len(self.test) > 0 and self.pool not in self.test, "test", "different sets, one or more, and not that of the pool")
+        for_tests = self.pool == "human" or self.pool in SETS and SETS[self.pool].eval_only
+        self.require(not for_tests, "pool", "a set to select from; this one is for tests only")
+        for name in (self.pool, *self.test):
+            check_name("set", name)
+        different = len(set(self.test)) == len(self.test) > 0 and self.pool not in self.test
+        self.require(different, "test", "different sets, one or more, and not that of the pool")
         for name in ("n_candidates", "n_test"):
             self.require(1 <= getattr(self, name) <= 10**6, name, f"1 to {10**6}")
 
@@ -339,7 +359,8 @@ class InstructionsSpec(ScoreSpec):
 
 @dataclass(frozen=True)
 class InstructSpec(InstructionsSpec):
-    """Tunings on the instructions that a strategy selects, as many as each budget says, each from the pretrained model."""
+    """Tunings on the instructions that a strategy selects, as many as each budget says, each from the pretrained
+    model."""
 
     strategy: str = "random"
     budgets: tuple[int, ...] = (1000, 2000, 4000, 8000, 16000)
@@ -352,7 +373,8 @@ class InstructSpec(InstructionsSpec):
         if self.strategy not in SELECTIONS:
             raise unknown("InstructSpec strategy", self.strategy, SELECTIONS)
         ordered = all(a < b for a, b in zip((0, *self.budgets), self.budgets))
-        self.require(ordered and 0 < len(self.budgets) and self.budgets[-1] <= self.n_candidates, "budgets", f"ascending numbers from 1 to {self.n_candidates}")
+        within = len(self.budgets) > 0 and self.budgets[-1] <= self.n_candidates
+        self.require(ordered and within, "budgets", f"ascending numbers from 1 to {self.n_candidates}")
         self.require(0 < self.passes <= 1000, "passes", "above 0, up to 1000")
 
     @property
@@ -371,6 +393,7 @@ class InstructSpec(InstructionsSpec):
 
 # ---- the map of instruction sets -------------------------------------------------------------------------------------
 
+
 @dataclass(frozen=True)
 class InstructionMapSpec(Spec):
     """A map of instruction sets by sentence embeddings; nothing is trained."""
@@ -382,14 +405,13 @@ class InstructionMapSpec(Spec):
     n_draws: int = 1000
     """Of half of the texts, from which the intervals come."""
     embedding: str = "minilm"
-    """One of `embeddings.EMBEDDINGS`. Paper: not named."""
+    """One of EMBEDDINGS. Paper: not named."""
     seed: int = 0
     """Draws the texts."""
 
     def check(self):
         for name in self.sets:
-            if name not in BENCHMARKS:
-                check_name(name)
+            check_set(name)
         self.require(len(set(self.sets)) == len(self.sets) > 1, "sets", "two different sets or more")
         if self.embedding not in EMBEDDINGS:
             raise unknown("embedding", self.embedding, EMBEDDINGS)

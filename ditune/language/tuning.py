@@ -6,20 +6,17 @@ only where a token of an answer is predicted.
 Shapes: B rows, T columns, N predicted tokens, V tokens, H heads of width D, P columns read before.
 """
 
-import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
 from ..active.scorers import Past, Prompts, Rows, equal_lengths, joined
 from ..rewriting.hashing import permute, stream
 from ..rewriting.optim import schedule
-from .pretrained import Pretrained, Tokens, TuneSpec
+from ..store.files import load_checkpoint, save_checkpoint
+from .pretrained import Pretrained, Tokens, TuneSpec, adapt
 
 TRAIN_TOKENS = 1 << 10  # tokens of a forward and backward pass; more are no faster on a CPU, and memory grows with them
 READ_TOKENS = 1 << 11  # tokens of a forward pass
@@ -30,7 +27,9 @@ Example = tuple[Tokens, Tokens]
 """Prompt and answer."""
 
 
-def encoded(lm: Pretrained, pairs: Iterable[tuple[str, str]], max_tokens: int, chat: bool = True, end: bool = True) -> list[Example]:
+def encoded(
+    lm: Pretrained, pairs: Iterable[tuple[str, str]], max_tokens: int, chat: bool = True, end: bool = True
+) -> list[Example]:
     """Pairs of prompt and answer as tokens, the two encoded apart, so that no token holds letters of both.
 
     chat: the prompt is put to the model as a question, else it is text that the answer continues; end: the answer ends
@@ -63,23 +62,30 @@ def head_logits(model, at: torch.Tensor, **inputs) -> tuple[torch.Tensor, Past]:
     return out.logits.float(), [(layer.keys, layer.values) for layer in cache.layers] if cache else []
 
 
-def answer_nll(lm: Pretrained, examples: list[Example]) -> torch.Tensor:
-    """Negative log-likelihood of each answer given its prompt, summed over its tokens: (B,), nats."""
+def answer_logits(lm: Pretrained, examples: list[Example]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Of each token of the answers, given all before it: logits (N, V), the token (N,), and the number of its example
+    (N,)."""
     rows = Rows.of([prompt + answer for prompt, answer in examples])
     begin = torch.tensor([len(prompt) for prompt, _ in examples])
     place = torch.arange(rows.tokens.shape[1])
     real = place < rows.length[:, None]
     at = real[:, 1:] & (place[1:] >= begin[:, None])  # what is read at t predicts t + 1
     device = lm.model.device
-    inputs = {"input_ids": rows.tokens[:, :-1].to(device), "attention_mask": real[:, :-1].long().to(device), "use_cache": False}
-    logits, _ = head_logits(lm.model, at.to(device), **inputs)
-    each = F.cross_entropy(logits, rows.tokens[:, 1:][at].to(device), reduction="none")
-    return torch.zeros(len(examples), device=device).index_add(0, at.nonzero()[:, 0].to(device), each)
+    inputs = {"input_ids": rows.tokens[:, :-1].to(device), "attention_mask": real[:, :-1].long().to(device)}
+    logits, _ = head_logits(lm.model, at.to(device), use_cache=False, **inputs)
+    return logits, rows.tokens[:, 1:][at].to(device), at.nonzero()[:, 0].to(device)
+
+
+def answer_nll(lm: Pretrained, examples: list[Example]) -> torch.Tensor:
+    """Negative log-likelihood of each answer given its prompt, summed over its tokens: (B,), nats."""
+    logits, targets, row = answer_logits(lm, examples)
+    each = F.cross_entropy(logits, targets, reduction="none")
+    return torch.zeros(len(examples), device=each.device).index_add(0, row, each)
 
 
 def buckets(n: list[int], n_tokens: int) -> list[list[int]]:
-    """The numbers of rows of n tokens each, in groups of similar length: padded, a group has at most n_tokens tokens (or
-    one row), of which at most a tenth is padding.
+    """The numbers of rows of n tokens each, in groups of similar length: padded, a group has at most n_tokens tokens
+    (or one row), of which at most a tenth is padding.
 
     >>> buckets([10, 50, 9, 52, 10], 100)
     [[2, 0, 4], [1], [3]]
@@ -112,18 +118,26 @@ def mean_nll(lm: Pretrained, examples: list[Example]) -> torch.Tensor:
 # ---- tuning ----------------------------------------------------------------------------------------------------------
 
 
-def train(lm: Pretrained, examples: list[Example], spec: TuneSpec, seed: int, checkpoint: Path | None = None, progress=lambda step, n_steps: None) -> list[float]:
-    """Train the adapters of a model from `adapt`; the loss of each step's batch before the step, nats a token.
+def train(
+    lm: Pretrained,
+    examples: list[Example],
+    spec: TuneSpec,
+    seed: int,
+    checkpoint: Path | None = None,
+    progress=lambda step, n_steps: None,
+) -> tuple[Pretrained, list[float]]:
+    """The model with adapters trained on the examples, and the loss of each step's batch before the step, nats a token.
 
     The examples come in an order that depends on the seed and their number alone, all of them once before any comes
     again. There is no dropout. A checkpoint file, if there is one, is continued, and ends where an undisturbed training
     ends; progress(step, n_steps) is called after each step.
     """
+    if not examples:
+        raise ValueError("no examples to train on")
+    lm = adapt(lm, spec, seed)
     parameters = [p for p in lm.model.parameters() if p.requires_grad]
-    if not examples or not any("lora_" in name for name, _ in lm.model.named_parameters()):
-        raise ValueError(f"no {'adapters in the model: see adapt' if examples else 'examples to train on'}")
     optimizer = torch.optim.AdamW(parameters, lr=spec.lr, weight_decay=spec.weight_decay)
-    losses = resumed(checkpoint, parameters, optimizer) if checkpoint and checkpoint.exists() else []
+    losses = resumed(checkpoint, parameters, optimizer) if checkpoint else []
     for step in range(len(losses), spec.n_steps):
         optimizer.param_groups[0]["lr"] = spec.lr * schedule(spec, step)
         optimizer.zero_grad()
@@ -133,7 +147,12 @@ def train(lm: Pretrained, examples: list[Example], spec: TuneSpec, seed: int, ch
         if checkpoint and ((step + 1) % SAVE_EVERY == 0 or step + 1 == spec.n_steps):
             save(checkpoint, parameters, optimizer, losses)
         progress(step + 1, spec.n_steps)
-    return losses
+    return lm, losses
+
+
+def report_from(progress, done: int, n_steps: int, step: int, _) -> None:
+    """Report a step of one of several trainings, before which so many steps were done."""
+    progress(done + step, n_steps)
 
 
 def batch(n_examples: int, batch_size: int, seed: int, step: int) -> list[int]:
@@ -145,7 +164,8 @@ def batch(n_examples: int, batch_size: int, seed: int, step: int) -> list[int]:
 
 
 def backward(lm: Pretrained, examples: list[Example]) -> float:
-    """Add the gradient of a batch's loss, the mean over all its answers' tokens however it is split; return the loss."""
+    """Add the gradient of a batch's loss, the mean over all its answers' tokens however it is split; return the
+    loss."""
     n_tokens, total = sum(len(answer) for _, answer in examples), 0.0
     for group in buckets(lengths(examples), TRAIN_TOKENS):
         loss = answer_nll(lm, [examples[i] for i in group]).sum() / n_tokens
@@ -155,28 +175,25 @@ def backward(lm: Pretrained, examples: list[Example]) -> float:
 
 
 def save(path: Path, parameters: list[torch.Tensor], optimizer: torch.optim.Optimizer, losses: list[float]) -> None:
-    """Checkpoint: safetensors under a temporary name, then renamed."""
-    tensors = {f"{i}/weight": p.detach() for i, p in enumerate(parameters)}
+    """Write weights, optimiser and losses."""
+    tensors = {f"{i}/weight": p for i, p in enumerate(parameters)}
     for i, state in optimizer.state_dict()["state"].items():
         tensors |= {f"{i}/{name}": value for name, value in state.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, {"losses": json.dumps(losses)})
-    os.replace(temporary, path)
+    save_checkpoint(path, {"losses": losses}, tensors)
 
 
 def resumed(path: Path, parameters: list[torch.Tensor], optimizer: torch.optim.Optimizer) -> list[float]:
-    """Put a checkpoint's weights and optimiser in place; return the losses until then."""
+    """Put a checkpoint's weights and optimiser in place; return the losses until then, none without a checkpoint."""
+    state, tensors = load_checkpoint(path) or ({"losses": []}, {})
     states = {}
-    for name, value in load_file(path).items():
+    for name, value in tensors.items():
         i, _, what = name.partition("/")
         if what == "weight":
             parameters[int(i)].data.copy_(value)
         else:
             states.setdefault(int(i), {})[what] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": states})
-    with safe_open(path, "pt") as file:
-        return json.loads(file.metadata()["losses"])
+    return state["losses"]
 
 
 # ---- likelihood and greedy answers -----------------------------------------------------------------------------------
@@ -197,34 +214,42 @@ class LanguageScorer:
     @torch.no_grad()
     def log_likelihood(self, prompts: Prompts, answers: Rows) -> torch.Tensor:
         """See `Scorer`: (B,) float32 on the CPU."""
-        ends = Rows(torch.full((len(prompts.head), 1), self.lm.eos), torch.ones(len(prompts.head), dtype=torch.int64))
+        ends = Rows(torch.full((len(prompts.head), 1), self.lm.eos), self.ended(answers).long())
         both, out = joined(joined(prompts.tails, answers), ends), torch.empty(len(prompts.head))
         self.check_room(prompts, both.length - 1)
         for index, past, head in self.batches(prompts, both.length):
             tokens = both.tokens[index, : int(both.length[index[0]])]
             at = torch.arange(1, tokens.shape[1]) >= prompts.tails.length[index, None]
-            logits, _ = head_logits(self.model, at.to(self.device), input_ids=tokens[:, :-1].to(self.device), past_key_values=cache(past, head))
+            inputs = {"input_ids": tokens[:, :-1].to(self.device), "past_key_values": cache(past, head)}
+            logits, _ = head_logits(self.model, at.to(self.device), **inputs)
             nll = F.cross_entropy(logits, tokens[:, 1:][at].to(self.device), reduction="none").cpu()
             out[index] = -torch.zeros(len(index)).index_add(0, at.nonzero()[:, 0], nll) / at.sum(dim=1)
         return out
 
+    def ended(self, answers: Rows) -> torch.Tensor:
+        """Whether end-of-sequence is scored as a token of each answer, (B,) bool: of all."""
+        return torch.ones(len(answers.length), dtype=torch.bool)
+
     def check_room(self, prompts: Prompts, length: torch.Tensor) -> None:
         """ValueError, if a prompt's head and the length (B,) behind it are more than the model's positions."""
         most = getattr(self.model.config, "max_position_embeddings", None)
-        if most and (whole := int((prompts.heads.length[prompts.head] + length).max())) > most:
-            raise ValueError(f"prompt and answer have up to {whole} tokens; the model {self.lm.name!r} has {most} positions")
+        if most and (n := int((prompts.heads.length[prompts.head] + length).max())) > most:
+            name = self.lm.name
+            raise ValueError(f"prompt and answer have up to {n} tokens; the model {name!r} has {most} positions")
 
     def batches(self, prompts: Prompts, length: torch.Tensor) -> Iterator[tuple[torch.Tensor, Past, torch.Tensor]]:
-        """Numbers of prompts whose heads are of equal length, and of which equally many tokens follow, length (B,); with
-        keys and values of heads, and which of these each prompt has."""
+        """Numbers of prompts whose heads are of equal length, and of which equally many tokens follow, length (B,);
+        with keys and values of heads, and which of these each prompt has."""
         used = prompts.head.unique()
         for some in equal_lengths(prompts.heads.length[used]):
             heads = used[some]
             P, past = int(prompts.heads.length[heads[0]]), []
             if P:
                 tokens = prompts.heads.tokens[heads, :P].to(self.device)
-                _, past = head_logits(self.model, torch.zeros_like(tokens, dtype=torch.bool), input_ids=tokens, past_key_values=cache())
-            place = torch.full((len(prompts.heads.length),), -1).scatter(0, heads, torch.arange(len(heads)))[prompts.head]
+                none = torch.zeros_like(tokens, dtype=torch.bool)
+                _, past = head_logits(self.model, none, input_ids=tokens, past_key_values=cache())
+            nowhere = torch.full((len(prompts.heads.length),), -1)
+            place = nowhere.scatter(0, heads, torch.arange(len(heads)))[prompts.head]
             rows = (place >= 0).nonzero()[:, 0]
             for same in equal_lengths(length[rows], P):
                 for part in same.split(max(1, READ_TOKENS // int(length[rows[same[0]]]))):
@@ -235,7 +260,8 @@ class LanguageScorer:
         """See `Scorer`."""
         self.check_room(prompts, prompts.tails.length + max_tokens)
         answers: list[Tokens] = [()] * len(prompts.head)
-        keys = list(zip(prompts.heads.length[prompts.head].tolist(), prompts.head.tolist(), prompts.tails.length.tolist()))
+        columns = prompts.heads.length[prompts.head], prompts.head, prompts.tails.length
+        keys = list(zip(*(column.tolist() for column in columns)))
         order = torch.tensor(sorted(range(len(keys)), key=keys.__getitem__))
         for index in order.split(DECODED_ROWS):
             part = Prompts(prompts.heads, prompts.head[index], prompts.tails[index])
@@ -248,11 +274,13 @@ class LanguageScorer:
         logits, past, length = self.prefilled(prompts)
         answers: list[list[int]] = [[] for _ in length]
         going, kept = torch.arange(len(length), device=self.device), cache(past)
-        seen = torch.arange(int(length.max()), device=self.device) >= length.max() - length[:, None]  # padded at the left
+        place = torch.arange(int(length.max()), device=self.device)
+        seen = place >= length.max() - length[:, None]  # padded at the left
         for column in range(max_tokens):
             logits[:, self.suppress] = -torch.inf
             best = logits.argmax(dim=-1)
-            stay = [row for row, (i, token) in enumerate(zip(going.tolist(), best.tolist())) if self.goes_on(answers[i], token)]
+            said = enumerate(zip(going.tolist(), best.tolist()))
+            stay = [row for row, (i, token) in said if self.goes_on(answers[i], token)]
             if not stay or column == max_tokens - 1:
                 break
             if len(stay) < len(going):
@@ -261,8 +289,8 @@ class LanguageScorer:
             seen = F.pad(seen, (0, 1), value=True)
             place = (length[going] + column)[:, None]
             at = torch.ones_like(place, dtype=torch.bool)
-            inputs = {"input_ids": best[:, None], "attention_mask": seen.long(), "position_ids": place, "past_key_values": kept}
-            logits, _ = head_logits(self.model, at, **inputs)
+            inputs = {"input_ids": best[:, None], "attention_mask": seen.long(), "position_ids": place}
+            logits, _ = head_logits(self.model, at, past_key_values=kept, **inputs)
         return [tuple(answer) for answer in answers]
 
     def goes_on(self, answer: list[int], token: int) -> bool:
@@ -283,7 +311,8 @@ class LanguageScorer:
             last, now = head_logits(self.model, at, input_ids=tokens, past_key_values=cache(past, head))
             if logits is None:
                 logits = last.new_empty(len(length), last.shape[1])
-                whole = [tuple(x.new_zeros(len(length), x.shape[1], int(length.max()), x.shape[3]) for x in kv) for kv in now]
+                T = int(length.max())
+                whole = [tuple(x.new_zeros(len(length), x.shape[1], T, x.shape[3]) for x in kv) for kv in now]
             logits[index] = last
             for kv, all_kv in zip(now, whole):
                 for x, all_x in zip(kv, all_kv):
@@ -301,12 +330,14 @@ def cache(past: Past = (), rows: torch.Tensor | slice = slice(None)):
     return made
 
 
-def complete(lm: Pretrained, texts: list[str], max_tokens: int, suppress: tuple[int, ...] = (), stop: tuple[str, ...] = (), chat: bool = False) -> list[str]:
-    """The greedy continuation of each text, or with `chat` the answer to it, of up to max_tokens tokens.
+def complete(
+    lm: Pretrained, texts: list[str], max_tokens: int, suppress: tuple[int, ...] = (), stop: tuple[str, ...] = ()
+) -> list[str]:
+    """The greedy continuation of each text, of up to max_tokens tokens.
 
     Trailing spaces of a prompt often belong into one token with what follows: strip them. suppress, stop: see
     `LanguageScorer`; the text that stops an answer is part of it.
     """
-    tails = Rows.of([lm.question(text) if chat else lm.start() + lm.encode(text) for text in texts])
+    tails = Rows.of([lm.start() + lm.encode(text) for text in texts])
     prompts = Prompts(Rows.of([()]), torch.zeros(len(texts), dtype=torch.int64), tails)
     return [lm.decode(answer) for answer in LanguageScorer(lm, suppress, stop).greedy(prompts, max_tokens).lists()]

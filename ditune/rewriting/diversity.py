@@ -1,9 +1,9 @@
 """How diverse a set of rules is, from the rules alone: effective numbers of rules, of forms of words and of words.
 
-An effective number is how many equally frequent kinds would be as diverse as the kinds at hand with their shares: a Hill
-number (Hill 1973, "Diversity and evenness"). Where kinds are more or less alike, the eigenvalues of their similarities
-take the place of shares; this is the Vendi score (Friedman and Dieng 2023, arXiv 2210.02410), here of words, which are as
-similar as the share of places at which they have the same letter.
+An effective number is how many equally frequent kinds would be as diverse as the kinds at hand with their shares: a
+Hill number (Hill 1973, "Diversity and evenness"). Where kinds are more or less alike, the eigenvalues of their
+similarities take the place of shares; this is the Vendi score (Friedman and Dieng 2023, arXiv 2210.02410), here of
+words, which are as similar as the share of places at which they have the same letter.
 
 Shapes: n words or kinds, L letters of the longest word, A letters of the alphabet.
 """
@@ -14,7 +14,6 @@ from functools import lru_cache
 import numpy as np
 import torch
 
-from ..language.embeddings import vendi
 from .rules import Words, make_rules
 from .specs import TaskSpec
 from .tasks import rule_of_example
@@ -23,7 +22,8 @@ CHUNK = 1 << 20  # numbers at a time
 
 
 def hill(weights, order: float = 1) -> float:
-    """Effective number of kinds with the given weights (n,), which are 0 or more: (sum of share^order)^(1 / (1 - order)).
+    """Effective number of kinds with the given weights (n,), which are 0 or more: (sum of share^order)^(1 / (1 -
+    order)).
 
     Order 0: the number of kinds there are. Order 1, as a limit: exp of the entropy of the shares. Order 2: one over the
     probability that two draws are of one kind (inverse Simpson). The higher the order, the less do rare kinds count.
@@ -38,8 +38,25 @@ def hill(weights, order: float = 1) -> float:
     return float((share**order).sum() ** (1 / (1 - order)))
 
 
+def vendi(embeddings: np.ndarray) -> float:
+    """The Vendi score (Friedman & Dieng 2023) of embeddings of length 1, (B, C), similarity their cosine: 1 to B.
+
+    It is the effective number of different texts, exp of the entropy of the eigenvalues of K / B, where K is the (B, B)
+    matrix of similarities. Its eigenvalues other than 0 are those of the smaller (C, C) matrix too.
+
+    >>> round(vendi(np.array([[1.0, 0], [1, 0], [0, 1], [0, 1]])), 6)
+    2.0
+    """
+    B, C = embeddings.shape
+    x = embeddings.astype(np.float64) / np.sqrt(B)
+    values = np.linalg.eigvalsh(x.T @ x if C < B else x @ x.T)
+    values = values[values > 1e-12]
+    return float(np.exp(-(values * np.log(values)).sum()))
+
+
 def letters_by_place(letters: np.ndarray, n_letters: int) -> np.ndarray:
-    """Words (n, L) of letters below n_letters as vectors of length 1, (n, L x n_letters): which letter stands at which place.
+    """Words (n, L) of letters below n_letters as vectors of length 1, (n, L x n_letters): which letter stands at which
+    place.
 
     The product of two of them is the share of places at which the words have the same letter.
 
@@ -93,8 +110,8 @@ def of_rules(spec: TaskSpec, seed: int) -> dict[str, float]:
 
 @lru_cache(maxsize=256)
 def of_examples(spec: TaskSpec, seed: int) -> dict[str, float]:
-    """How many rules the training examples are about: met, those with an example at all; half, entropy and simpson, effective
-    numbers of order 1/2, 1 and 2 of the examples of each."""
+    """How many rules the training examples are about: met, those with an example at all; half, entropy and simpson,
+    effective numbers of order 1/2, 1 and 2 of the examples of each."""
     counts = np.zeros(spec.n_rules, dtype=np.int64)
     for first in range(0, spec.n_examples, CHUNK):
         number = torch.arange(first, min(first + CHUNK, spec.n_examples))

@@ -46,3 +46,17 @@ def machine() -> dict:
     except (OSError, StopIteration):
         cpu = platform.processor() or platform.machine()
     return {"cpu": cpu, "cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"}
+
+
+def device() -> str:
+    """Where runs are computed: "cuda", or "cpu" where torch sees no GPU."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def device_name(device: str) -> str:
+    """What a record says of a device: the GPU's name, or "cpu"."""
+    import torch
+
+    return torch.cuda.get_device_name() if device == "cuda" else device

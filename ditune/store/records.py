@@ -22,6 +22,7 @@ from pathlib import Path
 from .. import __version__
 from ..specs import Spec, SpecError
 from . import guard, provenance
+from .files import write
 from .kinds import KINDS, kind_of
 
 NOT_REPEATABLE = ("wall_s", "train_s", "score_s", "seconds", "tokens_per_s", "device", "n_models")
@@ -100,20 +101,6 @@ def save(data: dict, folder: Path | None = None) -> Path:
     if not data["error"]:
         (folder / f"{data['key']}.failed.json").unlink(missing_ok=True)
     return path
-
-
-def write(path: Path, text: str):
-    """Write a file so that it is never seen half-written, whatever stops the process."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def find(spec: Spec, folders: Iterable[Path] | None = None) -> Record | None:

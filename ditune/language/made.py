@@ -1,4 +1,4 @@
-"""Instruction data for a machine that has none: functions of Python's standard library, and tasks made up here.
+"""Data for a machine that has none: functions of Python's standard library, and instructions made up here.
 
 Code: the docstring of each plain function asks for the function. General and reasoning: templates over small word
 lists in ten unrelated domains; example number i of a domain is a function of (domain, seed, i) alone. All are triples
@@ -16,7 +16,7 @@ Triple = tuple[str, str, str]
 
 # ---- code: the standard library --------------------------------------------------------------------------------------
 
-NO_SOURCES = {"site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3", "turtledemo", "pydoc_data", "encodings"}
+NO_SOURCES = set("site-packages dist-packages test tests idlelib lib2to3 turtledemo pydoc_data encodings".split())
 """Folders of the library that hold tests, other packages, or tables."""
 MOST_CODE, LEAST_WORDS = 1500, 4  # letters of a function; words of a docstring
 
@@ -37,7 +37,8 @@ def stdlib_functions() -> tuple[Triple, ...]:
 
 
 def documented(source: str) -> list[Triple]:
-    """Signature, docstring and code without docstring of each plain function of a source that is short and does something.
+    """Signature, docstring and code without docstring of each plain function of a source that is short and does
+    something.
 
     >>> documented('def twice(x):\\n    "Twice the number that is given."\\n    return 2 * x')
     [('twice(x)', 'Twice the number that is given.', 'def twice(x):\\n    return 2 * x')]
@@ -58,7 +59,9 @@ def documented(source: str) -> list[Triple]:
 
 # ---- general tasks ---------------------------------------------------------------------------------------------------
 
-NAMES = "Ada Ben Chiara Dilan Edda Farid Greta Hugo Ines Jonas Kofi Lena Mira Nils Olga Pavel Rosa Sami Tessa Umar".split()
+NAMES = (
+    "Ada Ben Chiara Dilan Edda Farid Greta Hugo Ines Jonas Kofi Lena Mira Nils Olga Pavel Rosa Sami Tessa Umar"
+).split()
 KINDS = {
     "fruit": "apple pear plum cherry banana lemon grape peach mango fig".split(),
     "animal": "horse otter falcon beetle salmon lizard badger heron goat moth".split(),
@@ -69,11 +72,28 @@ KINDS = {
 }
 WORDS = [word for words in KINDS.values() for word in words]
 COLOURS = "red blue green black white yellow brown grey pink purple".split()
-PLACES = "on the table|behind the house|in the garden|near the river|under the bridge|by the window|at the market|in the attic".split("|")
-VERBS = "walk walked|see saw|paint painted|carry carried|find found|draw drew|wash washed|buy bought|sell sold|lose lost|clean cleaned|hide hid|take took|keep kept|bring brought|repair repaired".split("|")
-EVENTS = "a concert|a walk by the lake|dinner|a chess evening|a trip to the museum|a film|breakfast|a reading|a bicycle tour|a picnic".split("|")
+PLACES = (
+    "on the table|behind the house|in the garden|near the river|under the bridge|by the window|at the market|"
+    "in the attic"
+).split("|")
+VERBS = (
+    "walk walked|see saw|paint painted|carry carried|find found|draw drew|wash washed|buy bought|sell sold|lose lost|"
+    "clean cleaned|hide hid|take took|keep kept|bring brought|repair repaired"
+).split("|")
+EVENTS = (
+    "a concert|a walk by the lake|dinner|a chess evening|a trip to the museum|a film|breakfast|a reading|"
+    "a bicycle tour|a picnic"
+).split("|")
 MONTHS = "January February March April May June July August September October November December".split()
 DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+UNITS = [
+    ("hours", "minutes", 60),
+    ("metres", "centimetres", 100),
+    ("kilograms", "grams", 1000),
+    ("weeks", "days", 7),
+    ("days", "hours", 24),
+    ("dozens", "pieces", 12),
+]
 
 
 def one(kind: str) -> str:
@@ -126,10 +146,11 @@ def categories(draw: Random) -> Triple:
     """What kind of thing something is."""
     kind, other = draw.sample(sorted(KINDS), 2)
     words, odd = draw.sample(KINDS[kind], 3), draw.choice(KINDS[other])
-    mixed = draw.sample([*words, odd], 4)
+    mixed = ", ".join(draw.sample([*words, odd], 4))
     if draw.random() < 0.5:
-        return "Which of these does not belong to the others, and why?", ", ".join(mixed), f"The {odd}: it is {one(other)}, and each of the others is {one(kind)}."
-    return f"Which of these is {one(other)}?", ", ".join(mixed), odd.capitalize()
+        why = f"The {odd}: it is {one(other)}, and each of the others is {one(kind)}."
+        return "Which of these does not belong to the others, and why?", mixed, why
+    return f"Which of these is {one(other)}?", mixed, odd.capitalize()
 
 
 def grammar(draw: Random) -> Triple:
@@ -155,9 +176,12 @@ def notes(draw: Random) -> Triple:
     to, by = draw.sample(NAMES, 2)
     event, day, hour = draw.choice(EVENTS), draw.choice(DAYS), draw.randint(8, 20)
     tasks = {
-        "invite {to} to": "would you like to join me for {event} on {day} at {hour}:00? Let me know by the evening before.",
-        "tell {to} that you cannot come to": "thank you for inviting me to {event}. I am sorry that I cannot come on {day} at {hour}:00. I hope that it goes well.",
-        "remind {to} of": "this is to remind you of {event} on {day}. We begin at {hour}:00. I look forward to seeing you.",
+        "invite {to} to": "would you like to join me for {event} on {day} at {hour}:00? "
+        "Let me know by the evening before.",
+        "tell {to} that you cannot come to": "thank you for inviting me to {event}. "
+        "I am sorry that I cannot come on {day} at {hour}:00. I hope that it goes well.",
+        "remind {to} of": "this is to remind you of {event} on {day}. We begin at {hour}:00. "
+        "I look forward to seeing you.",
     }
     task, answer = draw.choice(sorted(tasks.items()))
     ask = f"Write a short note in which you {task.format(to=to)} {event} on {day} at {hour}:00. Sign as {by}."
@@ -172,8 +196,11 @@ def arithmetic(draw: Random) -> Triple:
     who, what = draw.choice(NAMES), draw.choice(WORDS)
     boxes, each, given = draw.randint(3, 12), draw.randint(4, 15), draw.randint(2, 11)
     total = boxes * each
-    ask = f"{who} has {boxes} boxes with {each} pictures of {one(what)} in each and gives {given} pictures away. How many are left?"
-    return ask, "", f"In the boxes are {boxes} * {each} = {total} pictures. Without {given} there are {total} - {given} = {total - given}. The answer is {total - given}."
+    left = total - given
+    story = f"{who} has {boxes} boxes with {each} pictures of {one(what)} in each and gives {given} pictures away."
+    steps = f"In the boxes are {boxes} * {each} = {total} pictures."
+    steps += f" Without {given} there are {total} - {given} = {left}."
+    return f"{story} How many are left?", "", f"{steps} The answer is {left}."
 
 
 def dates(draw: Random) -> Triple:
@@ -183,14 +210,16 @@ def dates(draw: Random) -> Triple:
     end = begin + timedelta(n)
     first, last = (f"{day.day} {MONTHS[day.month - 1]} {day.year}" for day in (begin, end))
     ask = f"{first} is a {DAYS[begin.weekday()]}. Which day of the week, and which date, is {n} days later?"
-    steps = f"{n} days are {weeks} * 7 + {rest} days. {rest} days after a {DAYS[begin.weekday()]} is a {DAYS[end.weekday()]}."
-    return ask, "", f"{steps} The answer is {DAYS[end.weekday()]}, {last}."
+    before, after = DAYS[begin.weekday()], DAYS[end.weekday()]
+    steps = f"{n} days are {weeks} * 7 + {rest} days. {rest} days after a {before} is a {after}."
+    return ask, "", f"{steps} The answer is {after}, {last}."
 
 
 def ordering(draw: Random) -> Triple:
     """Who comes first, from comparisons of neighbours in any order."""
     people = draw.sample(NAMES, 4)
-    more, most, least = draw.choice([("taller", "tallest", "shortest"), ("older", "oldest", "youngest"), ("faster", "fastest", "slowest")])
+    words = [("taller", "tallest", "shortest"), ("older", "oldest", "youngest"), ("faster", "fastest", "slowest")]
+    more, most, least = draw.choice(words)
     facts = [f"{a} is {more} than {b}." for a, b in zip(people, people[1:])]
     which, answer = draw.choice([(most, people[0]), (least, people[-1])])
     ask = f"{' '.join(draw.sample(facts, 3))} Who is the {which}?"
@@ -199,17 +228,22 @@ def ordering(draw: Random) -> Triple:
 
 def units(draw: Random) -> Triple:
     """A quantity in a smaller unit."""
-    big, small, factor = draw.choice([("hours", "minutes", 60), ("metres", "centimetres", 100), ("kilograms", "grams", 1000), ("weeks", "days", 7), ("days", "hours", 24), ("dozens", "pieces", 12)])
+    big, small, factor = draw.choice(UNITS)
     n, more = draw.randint(2, 60), draw.randint(1, factor - 1)
     whole = n * factor
-    return f"How many {small} are {n} {big} and {more} {small}?", "", f"{n} {big} are {n} * {factor} = {whole} {small}. With {more} more there are {whole} + {more} = {whole + more}. The answer is {whole + more} {small}."
+    steps = f"{n} {big} are {n} * {factor} = {whole} {small}."
+    steps += f" With {more} more there are {whole} + {more} = {whole + more}."
+    return f"How many {small} are {n} {big} and {more} {small}?", "", f"{steps} The answer is {whole + more} {small}."
 
 
-GENERAL = (rewriting, lists, spelling, categories, grammar, notes)
-REASONING = (arithmetic, dates, ordering, units)
+SETS = {
+    "made_general": (rewriting, lists, spelling, categories, grammar, notes),
+    "made_reasoning": (arithmetic, dates, ordering, units),
+}
+"""The domains of each set of instructions that is made here."""
 
 
-def made(domains, n: int, seed: int = 0) -> list[tuple[str, Triple]]:
+def instructions(domains, n: int, seed: int = 0) -> list[tuple[str, Triple]]:
     """n different examples of each domain, with its name, the domains in turn."""
     columns = []
     for domain in domains:
