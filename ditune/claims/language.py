@@ -15,7 +15,7 @@ import numpy as np
 from ..claims.ledger import Finding, Scale, claim, sentence
 from ..claims.paired import SEEDS, above, below
 from ..figures.intervals import Interval
-from ..language.codegen import BENCHMARKS
+from ..language.catalogue import BENCHMARKS
 
 SOURCE = "arXiv 2405.19787 and arXiv 2410.04717, code generation"
 NEGLIGIBLE = 0.5

@@ -1,7 +1,7 @@
 """Chapters 13 and 14: mixtures of instructions for a pretrained model, and a map of instruction sets."""
 
 from ..chapters.common import listed, literal, seeds_of, without
-from ..language.instructions import DOMAINS, SETS, at_hand, find
+from ..language.catalogue import DOMAINS, SETS, first_here, is_here
 from ..language.pretrained import TuneSpec
 from ..language.specs import InstructionMapSpec, LanguageSpec
 from ..specs import SpecError
@@ -12,12 +12,12 @@ def code_generation(
 ) -> list[LanguageSpec]:
     """13: a pretrained model tuned on mixtures of instructions (2405.19787, code generation; D12-D15).
 
-    sets: of code, general and reasoning instructions, by name, or by domain for those at hand (`instructions.at_hand`);
+    sets: of code, general and reasoning instructions, by name, or by domain for those at hand (`catalogue.first_here`);
     mixtures: the shares of the first one, two or three of them, a mixture each, of `total` examples; larger_total: examples of one
     more run on code alone, 0 for none; passes: how often each run passes over its examples; tune: fields of `TuneSpec`;
     benchmarks: {name: number of problems}; n_held_out: rows of each set that are tested on. One more run is the model untuned.
     """
-    names = [at_hand(name) if name in DOMAINS else name for name in listed("sets", sets, str)]
+    names = [first_here(name) if name in DOMAINS else name for name in listed("sets", sets, str)]
     tune = without("tune", tune, "n_steps")
     evals = [{"name": name, "n_examples": n} for name, n in literal("benchmarks", benchmarks, dict).items()]
     evals += [{"name": name, "n_examples": n_held_out} for name in names if literal("n_held_out", n_held_out, int)]
@@ -46,4 +46,4 @@ def instruction_map(sets, n_texts, n_draws, embedding, seed) -> list[Instruction
 
 def shown(sets: list[str]) -> list[str]:
     """The named sets; without any, all that are here, and HumanEval."""
-    return sets or [name for name, source in SETS.items() if not source.files or find(name)] + ["humaneval"]
+    return sets or [name for name, source in SETS.items() if is_here(name) and not source.eval_only] + ["humaneval"]

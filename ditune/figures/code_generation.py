@@ -10,8 +10,7 @@ from ..claims.ledger import sentence
 from ..figures import plotting
 from ..figures.intervals import wilson
 from ..figures.plotting import made_by, sign, table
-from ..language.codegen import BENCHMARKS
-from ..language.instructions import described
+from ..language.catalogue import BENCHMARKS, described
 
 DEEPSEEK = {0: (62.2, 56.7, 75.7, 62.4, 64.2), 5: (67.1, 59.8, 75.7, 62.2, 66.2), 10: (68.3, 61.6, 75.4, 63.2, 67.1), 15: (64.6, 60.4, 76.4, 63.4, 66.2), 20: (65.2, 58.5, 76.7, 63.7, 66.0), 25: (64.6, 57.9, 73.9, 61.4, 64.5)}
 """Percent of general instructions: greedy pass@1 on HumanEval, HumanEval+, MBPP, MBPP+, and their mean. 20K in all, DeepSeek-Coder-6.7B."""

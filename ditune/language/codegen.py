@@ -86,16 +86,13 @@ class Problem:
 # ---- problems --------------------------------------------------------------------------------------------------------
 
 
-def load(benchmark: str, split: str = "test") -> list[Problem]:
-    """The problems of a benchmark of the catalogue, in the order of its file. SpecError: there is none, or it is not
-    here.
+def load(benchmark: str) -> list[Problem]:
+    """The test problems of a benchmark of the catalogue, in the order of its file. SpecError: it is not here.
 
-    HumanEval has 164 problems. MBPP has 500 in "test", 374 in "train", 90 in "validation", 10 in "prompt"; its prompt
-    is a docstring of the task and the first of three tests, so that the name of the function is known.
+    HumanEval has 164. MBPP has 500; its prompt is a docstring of the task and the first of three tests, so that the name
+    of the function is known.
     """
     check_here("benchmark", benchmark)
-    if split not in SPLITS[benchmark]:
-        raise unknown(f"split of {benchmark}", split, SPLITS[benchmark])
     problem, path, problems = humaneval_problem if benchmark == "humaneval" else mbpp_problem, find(benchmark), []
     for number, row in enumerate(read_rows(path), 1):
         try:

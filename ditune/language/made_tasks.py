@@ -9,8 +9,8 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from random import Random
 
-from .natural import N_EXAMPLES, Task, kind_of
 from .made import COLOURS, DAYS, KINDS, MONTHS, NAMES, PLACES, VERBS, WORDS, one
+from .natural import N_EXAMPLES, Task, kind_of
 
 N_MADE = 30  # instances of a task, and two examples before them
 TEST = ("dates", "categories of things")

@@ -6,8 +6,8 @@ import pytest
 from test_natural import TASKS, tree
 
 from ditune import notebooks, study
-from ditune.language import natural
-from ditune.language.at_hand import check_instructions, check_tasks
+from ditune.language import catalogue
+from ditune.language.runs import check_instructions, check_tasks
 from ditune.language.specs import FirstSpec, InstructionMapSpec, InstructionsSpec, LanguageSpec, MapSpec
 from ditune.specs import SpecError
 from ditune.store import backends, kinds, records
@@ -83,4 +83,4 @@ def test_the_data_of_the_small_profiles_are_always_here(profile):
 
 def test_all_named_pools_are_named_on_the_page_of_how_to_run_it():
     page = (records.root() / "book" / "reproduce.md").read_text()
-    assert all(name in page or name.replace("_", "-") in page for name in natural.POOLS)
+    assert all(name in page or name.replace("_", "-") in page for name in catalogue.POOLS)
