@@ -7,7 +7,7 @@ percent of perplexity).
 
 import dataclasses
 
-from ..language.natural import described
+from ..language.catalogue import described
 from ..language.pretrained import TuneSpec
 from ..language.specs import MapSpec, RoundsSpec
 from ..report import plots, tables

@@ -7,9 +7,8 @@ perplexity).
 
 import numpy as np
 
-from ..language.instructions import DOMAINS, at_hand
+from ..language.catalogue import DOMAINS, described, first_here, human_here
 from ..language.pretrained import TuneSpec
-from ..language.self_instruct import human_at_hand, source_of
 from ..language.specs import InstructSpec
 from ..report import plots, tables
 from ..report.ledger import Claim, Finding
@@ -35,12 +34,12 @@ UNIT = "hundredths of a nat a token"
 def runs(model, dtype, pool, test, measurement, strategies, budgets, passes, tune, first_seed, n_seeds) -> list[Spec]:
     """The measures of each seed, and its trainings, by strategy, with all budgets.
 
-    pool: a set of instructions by name, or a domain for the one at hand (`instructions.at_hand`); test: names of sets,
+    pool: a set of instructions by name, or a domain for the one at hand (`catalogue.first_here`); test: names of sets,
     "human" for those at hand that people wrote; measurement: the other fields of `InstructionsSpec`; passes: how often
     a training passes over its instructions; tune: fields of `TuneSpec` but for the steps.
     """
-    pool = at_hand(pool) if pool in DOMAINS else literal("pool", pool, str)
-    tests = [one for name in listed("test", test, str) for one in (human_at_hand() if name == HUMAN else [name])]
+    pool = first_here(pool) if pool in DOMAINS else literal("pool", pool, str)
+    tests = [one for name in listed("test", test, str) for one in (human_here() if name == HUMAN else [name])]
     shared = without("measurement", measurement, "model", "dtype", "pool", "test", "seed")
     shared = {"model": model, "dtype": dtype, "pool": pool, "test": tests} | shared
     shared |= {"budgets": listed("budgets", budgets, int), "passes": literal("passes", passes, (int, float))}
@@ -252,7 +251,7 @@ def raw(values, digits: int = 1) -> str:
 
 def licensed(name: str) -> str:
     """A set with its licence."""
-    return f"{name} ({source_of(name).licence})"
+    return f"{name} ({described(name).licence})"
 
 
 SETTINGS = {
@@ -262,7 +261,7 @@ SETTINGS = {
     "instructions": ("1,000 to 16,000", lambda s: ", ".join(f"{n:,}" for n in s.budgets)),
     "tested on": (
         "answers to instructions, judged",
-        lambda s: ", ".join(f"{s.n_test} of {t} ({source_of(t).licence})" for t in s.test),
+        lambda s: ", ".join(f"{s.n_test} of {t} ({described(t).licence})" for t in s.test),
     ),
     "perturbed prompts k, drop rate": ("not established", lambda s: f"{s.k}, {s.drop_rate:g}"),
     "longest instruction": ("not established", lambda s: f"{s.most_letters} letters"),
