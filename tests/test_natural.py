@@ -79,7 +79,7 @@ def test_a_task_keeps_an_instance_and_a_word_that_can_be_dropped_or_is_left_out(
     ("split", "message"),
     [
         ({"train": ["task001_plain"]}, "it has no splits/default/test_tasks.txt"),
-        ({"train": ["task007"], "test": []}, "lists task007, of which there is no tasks/task007.json"),
+        ({"train": ["task007"], "test": []}, "lists task007, of which there is no task007.json"),
         ({"train": ["task001_plain"], "test": ["task001_plain"]}, "lists task001_plain, which is in the other split too"),
     ],
 )

@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from test_natural import tree
 
-from ditune import experiments
 from ditune.active.scorers import Prompts, Rows
 from ditune.active.uncertainty import UncertaintySpec, perturbed
 from ditune.language import instructions, natural_runs
@@ -37,7 +36,6 @@ from ditune.language.prompting import (
 from ditune.language.specs import SELECTIONS, FirstSpec, InstructionsSpec, InstructSpec, MapSpec, RoundsSpec
 from ditune.language.tuning import LanguageScorer
 from ditune.specs import SpecError
-from ditune.store import backends
 
 TUNE = tune_spec("cpu", rank=2, alpha=4, batch_size=4, max_tokens=400)
 SHARED = {"model": "tiny", "most_letters": 60, "k": 2, "max_tokens": 2}
@@ -187,7 +185,7 @@ def test_no_run_encodes_a_text_twice(home, monkeypatch):
     measured = InstructionsSpec.of(**SHARED | {"most_letters": 200}, pool="made_general", test=["made_reasoning"], n_candidates=5, n_test=3)
     for run, spec in ((map_run, MapSpec.of(**SHARED, pool=["made_tasks"], n=2, most_head=120)), (first_run, rounds().first), (instructions_run, measured)):
         seen.clear()
-        run(spec, home / "run.safetensors")
+        run(spec, home / f"{run.__name__}.safetensors")
         assert len(seen) == len(set(seen)) > 20, spec
 
 
@@ -288,13 +286,6 @@ def test_an_impossible_selection_is_refused(changes, message):
     assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
 
 
-def test_the_runs_of_the_chapters_are_maps_first_rounds_and_a_run_a_strategy_and_seed():
-    loop = {name: value for name, value in LOOP.items() if name not in ("model", "pool", "test", "tune")}
-    arguments = ("tiny", "float32", ["p3", "niv2"], ["p3"], ["bbh"], {"n": 1}, ["random", "easy"], loop, {"rank": 2}, 5, 3)
-    runs = experiments.SPECS["15_natural_instructions"](*arguments)
-    assert [type(run).__name__ for run in runs] == ["MapSpec", *["FirstSpec"] * 3, *["RoundsSpec"] * 6] and {run.first for run in runs[4:]} == set(runs[1:4])
-    assert all(backends.records.kind_of(run).steps(run) > 0 for run in runs) and runs[0].seed == 5
-    runs = experiments.SPECS["16_self_instruct"]("tiny", "float32", "general", ["human"], {"n_candidates": 9}, ["random"], [2, 4], 1.0, {"rank": 2}, 0, 2)
-    assert [(run.pool, run.test) for run in runs] == [("made_general", ("made_reasoning",))] * 4
+def test_budgets_ascend():
     with pytest.raises(SpecError, match="budgets = .4, 2.; allowed: ascending numbers from 1 to 9"):
-        experiments.SPECS["16_self_instruct"]("tiny", "float32", "general", ["human"], {"n_candidates": 9}, ["random"], [4, 2], 1.0, {}, 0, 2)
+        InstructSpec.of(n_candidates=9, budgets=[4, 2])

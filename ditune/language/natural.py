@@ -76,8 +76,8 @@ def from_clone(folder: Path) -> list[Task]:
         for name in dict.fromkeys(listed.read_text(encoding="utf-8").split()):
             path = folder / "tasks" / f"{name}.json"
             if name in found or not path.is_file():
-                wrong = "is in the other split too" if name in found else f"there is no tasks/{path.name} of"
-                raise SpecError(f"{listed} lists {name}, which {wrong}")
+                wrong = "which is in the other split too" if name in found else f"of which there is no {path.name}"
+                raise SpecError(f"{listed} lists {name}, {wrong}")
             with readable(path):
                 found[name] = parsed(json.loads(path.read_text(encoding="utf-8")), name, split)
     return [task for task in found.values() if task]
