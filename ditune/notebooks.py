@@ -205,7 +205,7 @@ def _read(stem: str) -> dict:
 def fingerprint(planned: Plan) -> str:
     """A hash of all that the executed copy depends on: cells, parameters, the package, libraries, records and data."""
     cells = [[cell["cell_type"], "".join(cell["source"]), cell["metadata"]] for cell in _read(planned.stem)["cells"]]
-    found = [[path.relative_to(records.root()).as_posix(), _digest(path)] for path in sources(planned) if path.exists()]
+    found = [[os.path.relpath(path, records.root()), _digest(path)] for path in sources(planned) if path.exists()]
     package = [[path.relative_to(guard.PACKAGE).as_posix(), _digest(path)] for path in package_files(planned)]
     return guard.short_hash(json.dumps([cells, planned.parameters, package, installed(), found]))
 
