@@ -48,6 +48,11 @@ def runs(
     return [MapSpec.of(**shared, **mapped, pool=listed("map_pools", map_pools, str), seed=seeds[0]), *first, *rounds]
 
 
+def sample(specs: list[Spec]) -> list[Spec]:
+    """None: the quickest run takes four minutes. The sample of chapter 16 takes the same code, and each night takes a part."""
+    return []
+
+
 # ---- tables of runs --------------------------------------------------------------------------------------------------
 
 
