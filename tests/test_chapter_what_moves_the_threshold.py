@@ -96,7 +96,7 @@ def test_figures_draw_every_seed_and_are_the_same_bytes_twice():
     small = study(**{"rotary": 400, "52 letters": 10**6})
     made = chapter(small, again=[small["key"].iloc[0]], judged=[ledger.judge(CLAIMS["T1"], small)])
     figure = here.figure_thresholds(made)
-    assert len(marks(figure.axes[0], "x")) == 3 * 6 and "more × " in texts(figure)
+    assert len(marks(figure.axes[0], "x")) == 3 * 6 and "> × " in texts(figure)
     assert len(marks(here.figure_curves(made).axes[0])) == 2 * 6 * len(GRID)
     assert len(marks(here.figure_answers(made).axes[0], "x")) == 6 * len(parts.WHICH)
     assert svg(figure) == svg(here.figure_thresholds(made))

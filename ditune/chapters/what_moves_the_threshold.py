@@ -261,7 +261,7 @@ def threshold_line(ax, y: int, change: Change, again: list[str]):
             ax.annotate("", (at, y), (-20 if low == 0 else 20, 0), textcoords="offset points", arrowprops=arrow)
     if change.ratio:
         ax.annotate(
-            change.factor.replace(" than", ""),
+            change.factor.replace("more than", ">").replace("less than", "<"),
             (1.02, y),
             xycoords=("axes fraction", "data"),
             va="center",
