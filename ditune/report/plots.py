@@ -132,12 +132,13 @@ def of_runs(rows, name: str = "unseen", measure: str = "exact_match"):
     return rows[rows["eval"] == name].set_index("key")[measure]
 
 
-def dots(ax, y: float, values, again=(), color=BLUE, marker="o", label=None, **_):
-    """One condition on a horizontal line: seeds, mean and interval; `values` a list, or a Series whose index holds keys."""
-    found = interval(values)
+def dots(ax, y: float, values, again=(), color=BLUE, marker="o", label=None, found=None, **_):
+    """One condition on a horizontal line: seeds, mean and interval (`found`, where it is not that over the values);
+    `values` a list, or a Series whose index holds keys."""
+    found = found or interval(values)
     marked = values.index.isin(list(again)) if hasattr(values, "index") else None
     points(ax, values, np.full(len(values), float(y)), marked, color=color, marker=marker)
-    if found.n > 1:
+    if np.isfinite(found.half):
         ax.plot([found.low, found.high], [y, y], color=color, linewidth=1.8, solid_capstyle="butt", zorder=3)
     stroke = {"marker": "|", "markersize": 9, "markeredgewidth": 1.8, "linestyle": ""}
     ax.plot([found.mean], [y], color=color, zorder=3, **stroke)
