@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from ditune import experiments
 from ditune.language import codegen, mixtures
 from ditune.language.instructions import Instruction
 from ditune.language.pretrained import load, tune_spec
@@ -15,10 +14,6 @@ from ditune.specs import SpecError
 SMALL = tune_spec("cpu", rank=2, alpha=4, n_steps=3, batch_size=4, max_tokens=200)
 EVALS = (TextEval("humaneval", 3), TextEval("made_general", 4), TextEval("made_reasoning", 4))
 SPEC = LanguageSpec(model="tiny", sets=("made_general", "made_reasoning"), shares=(0.75, 0.25), total=12, tune=SMALL, evals=EVALS, most_letters=160)
-PARAMETERS = {
-    "model": "tiny", "dtype": "float32", "sets": ["code", "general", "reasoning"], "mixtures": [[1.0], [0.9, 0.1], [0.8, 0.1, 0.1]], "total": 40, "larger_total": 160, "passes": 2.0,
-    "tune": {"batch_size": 8}, "benchmarks": {"humaneval": 5}, "n_held_out": 4, "n_generate": 0, "most_letters": 300, "most_written": 20, "first_seed": 3, "n_seeds": 2,
-}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -106,34 +101,6 @@ def test_where_nothing_can_be_run_safely_the_result_says_so(monkeypatch):
     monkeypatch.setattr(codegen, "check_all", unprotected)
     assert mixtures.generated(load("tiny"), codegen.load("humaneval")[:1], 2) == {"not_tested": "no protection here"}
     assert mixtures.generated(load("tiny"), [], 2) == {}
-
-
-# ---- the runs of the chapters ----------------------------------------------------------------------------------------
-
-
-def test_the_runs_are_a_base_the_mixtures_by_seed_and_more_of_the_code():
-    runs = experiments.SPECS["13_code_generation"](**PARAMETERS)
-    assert len({run.key for run in runs}) == len(runs) == 1 + 4 * 2 and not runs[0].sets and runs[0].seed == 3
-    assert {run.sets for run in runs[1:]} == {("stdlib",), ("stdlib", "made_general"), ("stdlib", "made_general", "made_reasoning")}
-    assert {(run.total, run.tune.n_steps, run.seed) for run in runs[1:]} == {(40, 10, 3), (40, 10, 4), (160, 40, 3), (160, 40, 4)}
-    assert len({run.evals for run in runs}) == 1 and [e.name for e in runs[0].evals] == ["humaneval", "stdlib", "made_general", "made_reasoning"]
-
-
-@pytest.mark.parametrize(
-    ("stem", "changes", "message"),
-    [
-        ("13_code_generation", {"mixtures": [[0.7, 0.1, 0.1, 0.1]]}, "at most a share for each of stdlib, made_general, made_reasoning"),
-        ("13_code_generation", {"benchmarks": {"humanevl": 5}}, "unknown set 'humanevl'"),
-        ("13_code_generation", {"tune": {"n_steps": 5}}, "n_steps is a parameter of its own"),
-        ("14_instruction_diversity_map", {"sets": ["alpca"]}, "unknown set 'alpca'; did you mean 'alpaca'"),
-        ("14_instruction_diversity_map", {"embedding": "minilm2"}, "unknown embedding 'minilm2'; did you mean 'minilm'"),
-        ("14_instruction_diversity_map", {"n_texts": 3}, "n_texts = 3; allowed: 4 to"),
-    ],
-)
-def test_a_wrong_parameter_is_refused(stem, changes, message):
-    own = PARAMETERS if stem.startswith("13") else {"sets": [], "n_texts": 10, "n_draws": 5, "embedding": "tiny", "seed": 0}
-    with pytest.raises(SpecError, match=message):
-        experiments.SPECS[stem](**own | changes)
 
 
 def test_a_checkpoint_is_continued(tmp_path):

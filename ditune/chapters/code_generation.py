@@ -8,8 +8,7 @@ a row a seed and a column an answer. The sets of a mixture come in the order cod
 
 from dataclasses import dataclass
 
-from ..language.codegen import BENCHMARKS
-from ..language.instructions import DOMAINS, at_hand, described
+from ..language.catalogue import BENCHMARKS, DOMAINS, described, first_here
 from ..language.pretrained import TuneSpec
 from ..language.specs import LanguageSpec
 from ..report import plots, tables
@@ -41,12 +40,12 @@ def runs(
     """A tuning for each mixture and seed, one on more code alone, and the model untuned.
 
     sets: of code, general and reasoning instructions, by name, or by domain for those at hand
-    (`instructions.at_hand`); mixtures: the shares of the first one, two or three of them, a mixture each, of `total`
+    (`catalogue.first_here`); mixtures: the shares of the first one, two or three of them, a mixture each, of `total`
     examples; larger_total: examples of one more run on code alone, 0 for none; passes: how often each run passes over
     its examples; tune: fields of `TuneSpec`; benchmarks: {name: number of problems}; n_held_out: rows of each set
     that are tested on.
     """
-    names = [at_hand(name) if name in DOMAINS else name for name in listed("sets", sets, str)]
+    names = [first_here(name) if name in DOMAINS else name for name in listed("sets", sets, str)]
     tune = without("tune", tune, "n_steps")
     evals = [{"name": name, "n_examples": n} for name, n in literal("benchmarks", benchmarks, dict).items()]
     evals += [{"name": name, "n_examples": n_held_out} for name in names if literal("n_held_out", n_held_out, int)]
@@ -326,13 +325,12 @@ def figure_controls(chapter):
     """What the tunings have taught, a line a control."""
     found = controls(arms(chapter.frame))
     figure, (ax,) = plots.panels(1, height=0.42 * len(found) + 0.5)
+    plots.lines(ax, found, [label.replace(": ", ":\n") for label in found])
     for y, (values, rows) in enumerate(found.values()):
         if len(values):
             plots.dots(ax, y, by_run(values, rows), chapter.again, found=crossed(values))
-    ax.set_yticks(range(len(found)), [label.replace(": ", ":\n") for label in found], fontsize=9)
-    ax.set(ylim=(len(found) - 0.4, -0.6), xlabel="gain (0.01 nats a token)")
     ax.axvline(0, color=plots.QUIET, linewidth=1.2)
-    ax.grid(axis="y", visible=False)
+    ax.set_xlabel("gain (0.01 nats a token)")
     return plots.finished(figure, chapter.frame, chapter.frame["model"].iloc[0])
 
 

@@ -5,7 +5,7 @@ domain; their encoder is not stated. Nothing is trained: the one run embeds the 
 `instruction_map.map_run`.
 """
 
-from ..language.instructions import SETS, find
+from ..language.catalogue import SETS, is_here
 from ..language.specs import InstructionMapSpec
 from ..report import plots, tables
 from ..report.stats import wilson
@@ -18,7 +18,7 @@ def runs(sets, n_texts, n_draws, embedding, seed) -> list[InstructionMapSpec]:
     """The one map. sets: names of instruction sets and benchmarks, none for all that are here; the rest: fields of
     the spec."""
     names = listed("sets", sets, str) if literal("sets", sets, list) else []
-    names = names or [name for name, source in SETS.items() if not source.files or find(name)] + ["humaneval"]
+    names = names or [n for n, source in SETS.items() if is_here(n) and not source.eval_only] + ["humaneval"]
     return [InstructionMapSpec.of(sets=names, n_texts=n_texts, n_draws=n_draws, embedding=embedding, seed=seed)]
 
 

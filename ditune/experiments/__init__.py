@@ -5,7 +5,6 @@ specs. Nothing heavy is imported: a wrong parameter is reported before anything 
 """
 
 from ..chapters.common import literal
-from .language import code_generation, instruction_map
 from .selection import prompt_uncertainty
 
 __all__ = ["SPECS", "literal"]
@@ -13,7 +12,5 @@ __all__ = ["SPECS", "literal"]
 
 SPECS = {
     "09_prompt_uncertainty": prompt_uncertainty,
-    "13_code_generation": code_generation,
-    "14_instruction_diversity_map": instruction_map,
 }
 """The function of each notebook that trains, or whose parameters need a check."""
