@@ -244,7 +244,10 @@ def three_domains(a: Arms, margin: float) -> Finding:
 SOURCE = "arXiv 2405.19787 and 2410.04717, code generation"
 MEASURE = "gain on the canonical solutions, by problem and seed; t-interval over seeds and problems"
 MARGIN = f"{SHARE:g} times what tuning on code alone gains over no tuning; a smaller gain is no help."
-NEEDS = " Settles nothing where a control fails: each must lie above 0."
+RULE = (
+    ": holds where its interval lies above the margin, does not hold where it lies below. Nothing is settled where a "
+    "control fails: each must lie above 0."
+)
 PAPER_SCALE = "the paper's models of about 7 billion parameters and 20,000 instructions, at each share, with six seeds"
 CLAIMS = (
     Claim(
@@ -252,7 +255,7 @@ CLAIMS = (
         "At a fixed number of instructions, general ones in the place of some about code improve code generation.",
         SOURCE,
         MEASURE,
-        "Mean gain over code alone of the mixtures of two domains: holds above the margin, does not below." + NEEDS,
+        "Mean gain over code alone of the mixtures of two domains" + RULE,
         MARGIN,
         mixing,
     ),
@@ -262,9 +265,8 @@ CLAIMS = (
         SOURCE,
         MEASURE,
         "Holds where a mixture with less than the largest share of general instructions gains more than the margin "
-        "both over code alone and over the largest share (Bonferroni over the mixtures). Does not hold where each "
-        "of these mixtures gains less "
-        "than the margin over one of the two." + NEEDS,
+        "both over code alone and over the largest share (Bonferroni over the mixtures). Does not hold where each of "
+        "these mixtures gains less than the margin over one of the two. Nothing is settled where a control fails.",
         MARGIN,
         between,
     ),
@@ -283,9 +285,8 @@ CLAIMS = (
         "A mixture beats almost four times as many instructions about code alone.",
         SOURCE + "; 20K and 75K",
         MEASURE,
-        f"Gain of the mixture whose share of general instructions is nearest to {ABOUT:.0%} over {MORE} times as "
-        "many instructions "
-        "about code, with as many passes: holds above the margin, does not below." + NEEDS,
+        f"Gain of the mixture whose share of general instructions is nearest to {100 * ABOUT:g} % over {MORE} "
+        "times as many instructions about code, with as many passes" + RULE,
         MARGIN,
         beats_more,
     ),
@@ -294,9 +295,7 @@ CLAIMS = (
         "Three domains beat two: reasoning in the place of some general instructions improves code generation.",
         SOURCE + "; CodeQwen",
         MEASURE,
-        "Mean gain of mixtures of three domains over those of two with the same share of code: holds above the "
-        "margin, does not "
-        "below." + NEEDS,
+        "Mean gain of mixtures of three domains over those of two with the same share of code" + RULE,
         MARGIN,
         three_domains,
     ),
@@ -310,7 +309,8 @@ def answer(chapter) -> str:
     """The answer in a sentence: what the mixtures gain, or which control fails."""
     a = arms(chapter.frame)
     if missing := failed(a):
-        return f"**These runs can show nothing about mixtures, as a control fails ({'; '.join(missing)}).**"
+        which = "; ".join(missing)
+        return f"**These runs can show nothing about mixtures, as a control fails ({which} hundredths of a nat).**"
     found = crossed(mean([gains(a.alone, a.mixtures[shares], a.solutions) for shares in a.two]))
     return f"**General instructions in the place of some about code gain {found} hundredths of a nat a token.**"
 
