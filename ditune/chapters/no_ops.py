@@ -93,8 +93,8 @@ def share_is_nothing(frame) -> Finding:
     outcome = moved(ratio)
     if unlearnt and outcome == FAILS and ratio.mean[0] > 1:
         outcome = OPEN
-    text = f"{in_line(name)}: {ratio} times as many rules"
-    text += "".join(f"; {in_line(other)}: {value}" for other, value in found.items() if other != name)
+    text = f"{in_line(name)}: {factor(ratio)}"
+    text += "".join(f"; {in_line(other)}: {factor(value)}" for other, value in found.items() if other != name)
     if unlearnt:
         text += f". With {share} seen rules are not learnt at {', '.join(f'{n:,}' for n in unlearnt)} rules"
     least = math.exp(min(smallest(ratio.logs()[:, 0]), 700.0)) if ratio.interval else None
@@ -110,6 +110,15 @@ def moved(ratio: Bounds) -> str:
     return FAILS if outside else OPEN
 
 
+def factor(ratio: Bounds) -> str:
+    """A ratio of numbers of rules in words.
+
+    >>> factor(Bounds({0: (2.0, 2.0)})), factor(Bounds({0: (0.0, float("inf"))}))
+    ('a factor of 2.00', 'an unknown factor')
+    """
+    return "an unknown factor" if str(ratio) == "not bounded" else f"a factor of {ratio}"
+
+
 def in_line(name: str) -> str:
     """A label on one line."""
     return name.replace("\n", " ")
@@ -121,7 +130,7 @@ def only_no_ops(frame) -> Finding:
     cells = [(n, accuracy(own), accuracy(own, "unseen", "no_op"), own) for n, own in rows.groupby("n_rules")
              if accuracy(own, "seen").low >= LEARNT and accuracy(own).high <= LOW]  # fmt: skip
     if not cells:
-        return Finding(OPEN, f"With {name} there are no rules that are learnt and of no help with others.", n_seeds=0)
+        return Finding(OPEN, f"With {name} at no number of rules are seen ones learnt and unseen ones not.", n_seeds=0)
     n, unseen, no_op, own = max(cells, key=lambda cell: cell[2].low)
     outcome = HOLDS if no_op.low >= HIGH else FAILS if all(c[2].high < HIGH for c in cells) and len(cells) > 1 else OPEN
     text = f"{n:,} rules, {name}: {no_op} of the no-ops of unseen rules are right, {unseen} of the inputs that hold x"
@@ -145,7 +154,7 @@ CLAIMS = (
     ),
     Claim(
         "D5b",
-        "With fewer rules only the no-ops of unseen rules are answered.",
+        "With too few rules a model answers only the no-ops of unseen rules.",
         SOURCE,
         "exact match on inputs of unseen rules, no-ops and those that hold x apart, at the largest share of no-ops",
         f"Holds where at some number of rules the seen ones are learnt (at least {LEARNT}), inputs of unseen ones "
@@ -164,7 +173,7 @@ CLAIMS = (
 
 def answer(chapter) -> str:
     """The answer in a sentence."""
-    found = list(ratios(chapter.frame).values())
+    found = [factor(ratio) for ratio in ratios(chapter.frame).values()]
     share = f"{100 * chapter.frame['no_op_share'].max():g} % no-ops"
     control = f"; among as many inputs that hold the pattern, by {found[-1]}" if len(found) > 1 else ""
     whole = found[-2] if len(found) > 1 else found[-1]

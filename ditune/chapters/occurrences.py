@@ -172,7 +172,7 @@ CLAIMS = (
     ),
     Claim(
         "D9b",
-        "Where rules are few no numbers of occurrences help.",
+        "Where rules are few, training fails whatever the numbers of occurrences.",
         SOURCE,
         "exact match on unseen rules over the whole range of occurrences",
         f"Few are at most {FEW} times the number at which training on one occurrence, tested on one, passes 0.5 "

@@ -136,7 +136,7 @@ def dots(ax, y: float, values, again=(), color=BLUE, marker="o", label=None, fou
     """One condition on a horizontal line: seeds, mean and interval (`found`, where it is not that over the values);
     `values` a list, or a Series whose index holds keys."""
     found = found or interval(values)
-    marked = values.index.isin(list(again)) if hasattr(values, "index") else None
+    marked = values.index.isin(list(again)) if hasattr(values, "isin") else None
     points(ax, values, np.full(len(values), float(y)), marked, color=color, marker=marker)
     if np.isfinite(found.half):
         ax.plot([found.low, found.high], [y, y], color=color, linewidth=1.8, solid_capstyle="butt", zorder=3)
