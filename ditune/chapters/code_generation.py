@@ -52,6 +52,8 @@ def runs(
     shared = {"model": model, "dtype": dtype, "evals": evals, "n_generate": n_generate}
     shared |= {"most_letters": most_letters, "most_written": most_written}
     parts = [(listed("mixtures", one, (int, float)), total) for one in listed("mixtures", mixtures, list)]
+    if not {1, 2} <= {len(shares) for shares, _ in parts}:
+        raise SpecError(f"mixtures = {mixtures!r}; allowed: [1.0], which is code alone, one of two sets, and others")
     parts += [([1.0], larger_total)] * (literal("larger_total", larger_total, int) > 0)
     seeds = seeds_of(first_seed, n_seeds)
     specs = [LanguageSpec.of(**shared, sets=[], shares=[], total=0, seed=seeds[0])]
@@ -189,9 +191,8 @@ def controlled(rule):
 def settled(values, margin: float, text: str) -> Finding:
     """Whether gains lie above the margin."""
     effect = crossed(values)
-    return Finding(
-        decide(effect, margin), f"{text}: {effect}; margin {margin:.2f}.", effect, smallest(values.to_numpy())
-    )
+    text = f"{text}: {effect}; margin {margin:.2f}."
+    return Finding(decide(effect, margin), text, effect, smallest(values.to_numpy()))
 
 
 @controlled
