@@ -72,14 +72,7 @@ def profiles() -> list[str]:
 def module_of(stem: str) -> ModuleType:
     """The module of a notebook: of `02_number_of_rules` it is `ditune.chapters.number_of_rules`. It has `runs`, and
     may say what the page READS and which runs are `borrowed`."""
-    try:
-        return importlib.import_module(f"ditune.chapters.{stem.partition('_')[2] or stem}")
-    except ModuleNotFoundError:  # TODO not moved to chapters/ yet
-        from types import SimpleNamespace
-
-        from . import experiments
-
-        return SimpleNamespace(runs=experiments.SPECS[stem])
+    return importlib.import_module(f"ditune.chapters.{stem.partition('_')[2] or stem}")
 
 
 def resolve(name: str) -> str:

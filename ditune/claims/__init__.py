@@ -1,1 +1,0 @@
-"""The old ledger, until the last chapter has moved."""

@@ -1,1 +1,0 @@
-"""Figures and tables of single chapters, from tidy tables of records, in the style of `ditune.plotting`."""
