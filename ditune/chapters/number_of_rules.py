@@ -17,18 +17,18 @@ PAPER_CURVE = dict.fromkeys((10, 20, 50, 100, 200, 300), 0.0) | {
     400: 0.13, 500: 0.85, 600: 0.925, 1000: 0.98, 2000: 0.987, 2500: 0.983, 5000: 0.987,
     10_000: 0.993, 100_000: 0.991, 1_000_000: 0.991,
 }  # fmt: skip
-"""Accuracy on unseen rules by number of rules, N = 10^6: read off figure 2a of the paper's first version, to +-0.005. Beside
-three values stands a spread: +-0.02 at 400 rules, +-0.03 at 500, +-0.015 at 600."""
+"""Accuracy on unseen rules by number of rules, N = 10^6: read off figure 2a of the paper's first version, to +-0.005.
+Beside three values stands a spread: +-0.02 at 400 rules, +-0.03 at 500, +-0.015 at 600."""
 SETS = {"unseen": "unseen rules", "seen": "seen rules"}
 
 
 def runs(n_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
-    """A training for each number of rules and seed, at the same number of examples (2405.19787; the paper: 10 to 10^6 rules)."""
+    """A training for each number of rules and seed, at the same number of examples (the paper: 10 to 10^6 rules)."""
     return by_rules(n_rules, first_seed, n_seeds, n_test, task, model, train)
 
 
 def sample(specs: list[RunSpec]) -> list[RunSpec]:
-    """One seed at four numbers of rules across the transition, so that the headline curve is trained on the reader's machine."""
+    """One seed at four numbers of rules across the transition: the headline curve, trained on the reader's machine."""
     seed = min(spec.seed for spec in specs)
     return [spec for spec in specs if spec.seed == seed and spec.task.n_rules in (100, 300, 1000, 10_000)]
 
@@ -39,7 +39,10 @@ def sample(specs: list[RunSpec]) -> list[RunSpec]:
 def cells(frame) -> list[tuple]:
     """(number of rules, examples of each, accuracy on unseen rules, on seen rules), ascending."""
     groups = frame.groupby("n_rules")
-    return [(int(n), float(group["n_examples"].iloc[0]) / n, accuracy(group), accuracy(group, "seen")) for n, group in groups]
+    return [
+        (int(n), float(group["n_examples"].iloc[0]) / n, accuracy(group), accuracy(group, "seen"))
+        for n, group in groups
+    ]
 
 
 def said(cell) -> str:
@@ -61,7 +64,9 @@ def diverse_enough(frame) -> Finding:
     few = [c for c in grid if c[1] <= FEW_EXAMPLES]
     after = [c for c in few if before and c[0] > before[0][0] and c[2].low >= HIGH]
     if after:
-        return Finding(HOLDS, f"{said(before[0])}; {said(after[-1])}.", after[-1][2], n_seeds=few_seeds([before[0], after[-1]]))
+        return Finding(
+            HOLDS, f"{said(before[0])}; {said(after[-1])}.", after[-1][2], n_seeds=few_seeds([before[0], after[-1]])
+        )
     learnt = few and all(seen.low >= LEARNT and unseen.high < HIGH for _, _, unseen, seen in few)
     shown = few[-1] if few else grid[-1]
     return Finding(FAILS if learnt else OPEN, f"{said(shown)}.", shown[2], n_seeds=few_seeds(grid))
@@ -88,12 +93,14 @@ MEASURE = "exact match on examples of unseen rules; for what was learnt, on new 
 CLAIMS = (
     Claim(
         "D1",
-        "Rules that were never seen are applied once the training rules are diverse enough, even with few examples of each.",
+        "Rules that were never seen are applied once the training rules are diverse enough, even with few examples "
+        "of each.",
         "arXiv 2405.19787, abstract",
         MEASURE,
-        f"Holds where at some number of rules the seen ones are learnt (at least {LEARNT}) and unseen ones are not applied (at "
-        f"most {LOW}), and at a larger number, with at most {FEW_EXAMPLES} examples of each, unseen ones are (at least {HIGH}). "
-        f"Does not hold where with so few examples seen rules are learnt and unseen ones stay below {HIGH}.",
+        f"Holds where at some number of rules the seen ones are learnt (at least {LEARNT}) and unseen ones are not "
+        f"applied (at most {LOW}), and at a larger number, with at most {FEW_EXAMPLES} examples of each, unseen ones "
+        f"are (at least {HIGH}). Does not hold where with so few examples seen rules are learnt and unseen ones stay "
+        f"below {HIGH}.",
         "Bounds of intervals, far from one another: chance is 0.",
         diverse_enough,
     ),
@@ -102,8 +109,8 @@ CLAIMS = (
         "The change with the number of rules is sharp.",
         SOURCE,
         MEASURE,
-        f"Holds where at most {SHARP} times as many rules lead from at most {LOW} (seen rules learnt) to at least {HIGH}. Does not "
-        f"hold where numbers of rules further apart both lie between {LOW} and {HIGH}.",
+        f"Holds where at most {SHARP} times as many rules lead from at most {LOW} (seen rules learnt) to at least "
+        f"{HIGH}. Does not hold where numbers of rules further apart both lie between {LOW} and {HIGH}.",
         "The paper's rise, from 400 to 600 rules, is a factor of 1.5; twice that still is sharp.",
         sharp,
     ),
@@ -121,8 +128,8 @@ def answer(chapter) -> str:
     grid = cells(chapter.frame)
     (few, *_, many), place = grid, threshold(chapter.frame)
     return (
-        f"**Many rules with few examples each beat few rules with many: {few[0]:,} rules give {few[2]} on unseen rules, "
-        f"{many[0]:,} give {many[2]}; one half is passed at {place} rules.**"
+        f"**Many rules with few examples each beat few rules with many: {few[0]:,} rules give {few[2]} on unseen "
+        f"rules, {many[0]:,} give {many[2]}; one half is passed at {place} rules.**"
     )
 
 

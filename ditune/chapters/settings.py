@@ -39,39 +39,54 @@ VARIED = "what the chapter varies"
 COMMON = "a common value"
 
 SETTINGS = (
-    Setting("task", "n_rules", "rules I", "10 to 1,000,000, 16 values", "read off", "what is varied", "what is varied; the values that show the change"),
-    Setting("task", "n_examples", "training examples N = I × S", "1,000,000", "text", "as in the paper", "fewer, as a CPU has time for few steps"),
-    Setting("task", "alphabet_size", "letters", "26", "inferred", "the paper's appendix names lower-case Latin letters", OTHER_TASK),
+    Setting("task", "n_rules", "rules I", "10 to 1,000,000, 16 values", "read off", "what is varied",
+            "what is varied; the values that show the change"),
+    Setting("task", "n_examples", "training examples N = I × S", "1,000,000", "text", "as in the paper",
+            "fewer, as a CPU has time for few steps"),
+    Setting("task", "alphabet_size", "letters", "26", "inferred",
+            "the paper's appendix names lower-case Latin letters", OTHER_TASK),
     Setting("task", "x_len", "length of x", "20", "text", "as in the paper", SHORT),
-    Setting("task", "y_len", "length of y", "20", "inferred", "as long as x, so that the answer has the length of the input", SHORT),
+    Setting("task", "y_len", "length of y", "20", "inferred",
+            "as long as x, so that the answer has the length of the input", SHORT),
     Setting("task", "z_len", "length of z", "50", "text", "as in the paper", SHORT),
-    Setting("task", "occurrences", "occurrences of x in z", "at least 1", "text", "exactly one, so that each example shows one place", VARIED),
+    Setting("task", "occurrences", "occurrences of x in z", "at least 1", "text",
+            "exactly one, so that each example shows one place", VARIED),
     Setting("task", "no_op_share", "inputs without x", "none", "text", "as in the paper", VARIED),
-    Setting("task", "replace_which", "occurrence replaced", "the first", "text", "as in the paper", OTHER_TASK, always=False),
+    Setting("task", "replace_which", "occurrence replaced", "the first", "text", "as in the paper", OTHER_TASK,
+            always=False),
     Setting("task", "families", "families of words", "random words", "inferred", ONLY, VARIED, always=False),
     Setting("task", "k", "constrainedness k", "none", "inferred", ONLY, VARIED, always=False),
     Setting("task", "tail_alpha", "long tail", "none: S of each rule", "text", ONLY, VARIED, always=False),
     Setting("task", "rules_in_prompt", "rules in the prompt", "1", "text", ONLY, OTHER_TASK, always=False),
     Setting("task", "n_steps", "rewriting steps", "1", "text", ONLY, OTHER_TASK, always=False),
     Setting("model", "n_layer", "layers", "6", "text", "as in the paper", SMALL),
-    Setting("model", "n_head", "heads", "4", "text", "as in the paper", "fewer heads, so that each stays wide in a narrow model"),
+    Setting("model", "n_head", "heads", "4", "text", "as in the paper",
+            "fewer heads, so that each stays wide in a narrow model"),
     Setting("model", "n_embd", "width", "256", "text", "as in the paper", SMALL),
     Setting("model", "position", "positions", "learned", "inferred", "GPT-2's", "an option of this study, not GPT-2's"),
-    Setting("train", "n_steps", "steps (passes over the data)", "50 passes", "text", "as many as 50 passes need at this batch", "as many as the time allows"),
+    Setting("train", "n_steps", "steps (passes over the data)", "50 passes", "text",
+            "as many as 50 passes need at this batch", "as many as the time allows"),
     Setting("train", "batch_size", "batch", "", "not stated", COMMON, "chosen by trial"),
-    Setting("train", "optimizer", "optimiser", "AdamW", "text", "as in the paper", "Muon for the matrices, which its authors found to need fewer steps (compared in “What moves the threshold”); AdamW for the rest"),
+    Setting("train", "optimizer", "optimiser", "AdamW", "text", "as in the paper",
+            "Muon for the matrices, which its authors found to need fewer steps; AdamW for the rest"),
     Setting("train", "lr", "peak rate of AdamW", "0.001", "text", "as in the paper", "chosen by trial, for few steps"),
-    Setting("train", "muon_lr", "peak rate of Muon", "", "not stated", "chosen by trial", "chosen by trial", always=False),
-    Setting("train", "warmup_share", "share of rising rate", "", "not stated", "linear to 0 afterwards, which the paper states", "chosen by trial"),
+    Setting("train", "muon_lr", "peak rate of Muon", "", "not stated", "chosen by trial", "chosen by trial",
+            always=False),
+    Setting("train", "warmup_share", "share of rising rate", "", "not stated",
+            "linear to 0 afterwards, which the paper states", "chosen by trial"),
     Setting("train", "weight_decay", "weight decay", "", "not stated", COMMON, "chosen by trial"),
     Setting("train", "clip", "largest norm of the gradient", "", "not stated", COMMON, "chosen by trial"),
-    Setting("train", "bf16", "multiplication in bfloat16", "", "not stated", "full precision", "faster on a GPU; weights and optimiser stay in full precision"),
-    Setting("train", "n_evals", "points of the learning curve", "", "not stated", "only looks at the run", "only looks at the run", always=False),
-)
+    Setting("train", "bf16", "multiplication in bfloat16", "", "not stated", "full precision",
+            "faster on a GPU; weights and optimiser stay in full precision"),
+    Setting("train", "n_evals", "points of the learning curve", "", "not stated", "only looks at the run",
+            "only looks at the run", always=False),
+)  # fmt: skip
 """Every field of the specs of task, model and training, in the order in which they are shown."""
 
 EVALUATION = (
-    Setting("evals", "n_examples", "examples of each test", "100,000", "text", "as in the paper", "fewer, to save time"),
+    Setting(
+        "evals", "n_examples", "examples of each test", "100,000", "text", "as in the paper", "fewer, to save time"
+    ),
     Setting("run", "seed", "seeds", "", "not stated", "differences must exceed the spread between seeds"),
 )
 
@@ -82,20 +97,22 @@ def values_of(specs: list[RunSpec], setting: Setting) -> list:
 
 
 def table(chapter, specs: list[RunSpec] | None = None) -> str:
-    """The paper's settings of its main experiment and those of a chapter's trainings (or of some runs), bold where they differ."""
+    """The paper's settings of its main experiment and those of a chapter's trainings, or of some runs."""
     specs = [spec for spec in (specs or chapter.specs) if isinstance(spec, RunSpec)]
     rows = [row for setting in SETTINGS if (row := row_of(specs, setting))]
     test, seeds = EVALUATION
     n_test = specs[0].evals[0].n_examples
     differs = n_test != PAPER.evals[0].n_examples
-    rows.append([test.name, test.paper, test.label, marked(shown(n_test), differs), test.otherwise if differs else test.why])
+    rows.append(
+        [test.name, test.paper, test.label, marked(shown(n_test), differs), test.otherwise if differs else test.why]
+    )
     rows.append([seeds.name, "–", seeds.label, str(len({spec.seed for spec in specs})), seeds.why])
     caption = "The paper's settings and those of these runs; bold where they differ"
     return tables.table(caption, f"tab-settings-{chapter.name[:2]}", ["setting", "paper", "label", "here", "why"], rows)
 
 
 def row_of(specs: list[RunSpec], setting: Setting) -> list[str] | None:
-    """Setting, paper, label, the value here (bold where it is not the default), why; None where there is nothing to say."""
+    """Setting, paper, label, the value here, bold where it is not the default, why; None for nothing to say."""
     default = getattr(getattr(PAPER, setting.part), setting.field)
     same = values_of(specs, setting) == [default]
     if same and not setting.always:
@@ -108,7 +125,11 @@ def cell(specs: list[RunSpec], setting: Setting) -> str:
     """The values of a setting in a set of runs; beside steps, how often they pass over the examples."""
     values = values_of(specs, setting)
     numbers = len(values) > 1 and all(isinstance(value, (int, float)) for value in values)
-    text = f"{shown(min(values))} to {shown(max(values))}, {len(values)} values" if numbers else "; ".join(map(shown, values))
+    text = (
+        f"{shown(min(values))} to {shown(max(values))}, {len(values)} values"
+        if numbers
+        else "; ".join(map(shown, values))
+    )
     if (setting.part, setting.field) == ("train", "n_steps"):
         text += f" ({', '.join(dict.fromkeys(f'{epochs(spec):.1f}' for spec in specs))} passes)"
     return text
