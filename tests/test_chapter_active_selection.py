@@ -32,7 +32,7 @@ SMALL = {
 
 def made_up(seeds: int = 12, median_u: float = 0.04, first: float = FIRST, **ends) -> pd.DataFrame:
     """A row a run and round, 150 to 750 tasks: each strategy's accuracy after rounds 1 to 4 from that of the first
-    model. Seeds differ by more than strategies do, all strategies of a seed by as much; each run by up to 0.003 more."""
+    model. Seeds differ by more than strategies do, all strategies of a seed alike; each run by up to 0.003 more."""
     rows, rng = [], np.random.default_rng(0)
     for strategy, later in ends.items():
         for seed in range(seeds):
@@ -191,6 +191,7 @@ def test_the_pooled_error_is_that_of_a_two_way_analysis():
     found = here.Blocks.of(wide)
     assert found.sd == pytest.approx(error**0.5) and found.df == 12
     assert found.differences("a")["c"].half == pytest.approx(2.1788 * (error * 2 / 5) ** 0.5, rel=1e-4)
+    assert here.Blocks.of(wide * 0).p == 1
     two = here.Blocks.of(wide.loc[["a", "b"]])  # of two conditions it is the paired test
     paired = interval(wide.loc["b"] - wide.loc["a"])
     assert (two.differences("a")["b"].low, two.differences("a")["b"].high) == pytest.approx((paired.low, paired.high))

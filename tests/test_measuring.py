@@ -36,8 +36,8 @@ def test_a_measurement_in_many_ways_agrees_with_the_map_of_the_loop(measured):
     # of 2 instances and 5 prompts, twice as many are there
     assert {size for size, row in sizes.items() if row["again"] is not None} == {(1, 1), (1, 2)}
     rows = result["variants"]
-    names = "as selected, signed difference, standard deviation, definition only, examples only, gold answer, drop rate 0.9"
-    assert [row["name"] for row in rows] == names.split(", ")
+    names = ["as selected", "signed difference", "standard deviation", "definition only", "examples only"]
+    assert [row["name"] for row in rows] == [*names, "gold answer", "drop rate 0.9"]
     assert rows[0]["mean"] == pytest.approx(mean, rel=1e-5) and rows[0]["rank"] == pytest.approx(1)
     assert rows[6]["n_scored"] > rows[0]["n_scored"]  # at a high rate, fewer copies lose nothing
 

@@ -220,7 +220,8 @@ class Blocks:
             return cls(named, n, 0, math.nan, math.nan, math.nan)
         residual = values - means - values.mean(axis=0, keepdims=True) + values.mean()
         error = float((residual**2).sum() / df)
-        f = float(n * ((means - values.mean()) ** 2).sum() / (rows - 1) / error) if error > 0 else math.inf
+        between = float(n * ((means - values.mean()) ** 2).sum() / (rows - 1))
+        f = between / error if error > 0 else math.inf if between > 0 else 0.0
         return cls(named, n, df, math.sqrt(error), f, float(fdtrc(rows - 1, df, f)))
 
     def differences(self, baseline: str, level: float = LEVEL) -> dict[str, Interval]:
