@@ -1,10 +1,11 @@
 """The loop of active instruction tuning on the symbolic pool: train from scratch, test, measure, select, again.
 
-What is selected is decided by `ditune.selection`; here are the training on given tasks, the test, what the model says of the
-tasks that are left, and the loop that is recorded. All on the CPU, in one thread. Source: Kung et al. 2023
+What is selected is decided by `ditune.selection`; here are the training on given tasks, the test, what the model says
+of the tasks that are left, and the loop that is recorded. All on the CPU, in one thread. Source: Kung et al. 2023
 (arXiv 2311.00288); its code starts three processes a round and rebuilds its data for each.
 
-Shapes: R tasks, N instances of a task, B rows, T tokens of a row, P tokens of a prompt's head, A answer tokens, C width.
+Shapes: R tasks, N instances of a task, B rows, T tokens of a row, P tokens of a prompt's head, A answer tokens, C
+width.
 """
 
 import time
@@ -35,12 +36,14 @@ REPORT_EVERY = 16  # steps between two calls of progress
 
 
 class Training:
-    """A model trained from scratch on rows (B, T): initial weights and order are those of the seed, whatever the rows."""
+    """A model trained from scratch on rows (B, T): initial weights and order are those of the seed, whatever the
+    rows."""
 
     def __init__(self, spec: StartSpec, rows: torch.Tensor):
         self.spec, self.rows = spec, rows
         self.shapes = layout(spec.model, Alphabet(spec.pool.alphabet_size).n_tokens, rows.shape[1] - 1)
-        self.flat = initial(spec.model, self.shapes, stream(spec.seed, "initialisation")[0] & 0x7FFFFFFF).requires_grad_(True)
+        seed = stream(spec.seed, "initialisation")[0] & 0x7FFFFFFF
+        self.flat = initial(spec.model, self.shapes, seed).requires_grad_(True)
         self.optimizer = Optimizer(spec.train, self.shapes, self.flat)
 
     def weights(self) -> dict[str, torch.Tensor]:
@@ -53,10 +56,10 @@ class Training:
         return self.rows[batch_numbers(order, self.spec.seed, step * size, size, "cpu")][None]
 
     def loss(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Mean cross-entropy of the answers' tokens, those of the worked examples and end-of-sequence included. The worked
-        examples are scored because they are answers too: three for the cost of one row."""
-        columns = answer_columns(self.spec.pool)
-        logits = forward(self.spec.model, unflatten(self.flat, self.shapes), tokens[:, :, :-1].long(), int(columns[0]) - 1)
+        """Mean cross-entropy of the answers' tokens, those of the worked examples and end-of-sequence included. The
+        worked examples are scored because they are answers too: three for the cost of one row."""
+        columns, weights = answer_columns(self.spec.pool), unflatten(self.flat, self.shapes)
+        logits = forward(self.spec.model, weights, tokens[:, :, :-1].long(), int(columns[0]) - 1)
         targets = tokens[:, :, columns].long()
         return F.cross_entropy(logits[:, :, columns - columns[0]].flatten(0, 2), targets.flatten())
 
@@ -76,10 +79,11 @@ def exact_match(spec: StartSpec, weights: dict[str, torch.Tensor], tasks: Tasks)
     start, pad = rows.shape[1] - spec.pool.z_len - 1, Alphabet(spec.pool.alphabet_size).pad
     found = [answered(spec.model, weights, batch[None], start, pad) for batch in rows.split(BATCH)]
     right, nll = (torch.cat(parts, dim=1)[0].double() for parts in zip(*found))
-    slices = {}
+    slices = {"family": {}, "kind": {}}
     for name, names, value in (("family", FAMILIES, tasks.family), ("kind", KINDS, tasks.decision.long())):
-        of_row = value.repeat_interleave(tasks.tokens.shape[1])
-        slices[name] = {names[v]: [right[of_row == v].mean().item(), int((of_row == v).sum())] for v in value.unique().tolist()}
+        for v in value.unique().tolist():
+            of_value = right[value.repeat_interleave(tasks.tokens.shape[1]) == v]
+            slices[name][names[v]] = [of_value.mean().item(), len(of_value)]
     return {"exact_match": right.mean().item(), "nll": nll.mean().item(), "n": len(right), "slices": slices}
 
 
@@ -107,13 +111,14 @@ def scorer_of(spec: StartSpec, weights: dict[str, torch.Tensor]) -> CountingScor
 
 def uncertainty_spec(spec: StartSpec, **changes) -> UncertaintySpec:
     """How uncertainty is measured in a run; an own answer longer than any right one is cut to their length."""
-    return UncertaintySpec(**{"n": spec.n, "k": spec.k, "drop_rate": spec.drop_rate, "max_tokens": spec.pool.z_len} | changes)
+    shared = {"n": spec.n, "k": spec.k, "drop_rate": spec.drop_rate, "max_tokens": spec.pool.z_len}
+    return UncertaintySpec(**shared | changes)
 
 
 @torch.no_grad()
 def representations(spec: StartSpec, weights: dict[str, torch.Tensor], heads: torch.Tensor) -> torch.Tensor:
-    """What the last layer reads of definitions with worked examples (R, P): its attention's values, mean over the columns,
-    (R, C). They are a linear map of the normalised hidden states."""
+    """What the last layer reads of definitions with worked examples (R, P): its attention's values, mean over the
+    columns, (R, C). They are a linear map of the normalised hidden states."""
     found = []
     nothing = torch.empty(1, spec.model.n_head, 0, spec.model.n_embd // spec.model.n_head)
     for batch in heads.long().split(BATCH):
@@ -133,7 +138,8 @@ def scored(scorer: CountingScorer, pool: Tasks, tasks: Candidates, how: Uncertai
 
 def measured(spec: SelectSpec, scorer: CountingScorer, pool: Tasks, left: torch.Tensor) -> Candidates:
     """The tasks that are left, with what the strategy needs to know of them."""
-    tasks, needs = Candidates(left, pool.decision[left], pool.family[left], pool.noise[left] == 0), STRATEGIES[spec.strategy]
+    tasks = Candidates(left, pool.decision[left], pool.family[left], pool.noise[left] == 0)
+    needs = STRATEGIES[spec.strategy]
     if "uncertainty" in needs:
         tasks = scored(scorer, pool, tasks, uncertainty_spec(spec), spec.seed)
     if "probability" in needs:  # with no letter dropped, nothing but the original prompts is scored
@@ -145,7 +151,8 @@ def measured(spec: SelectSpec, scorer: CountingScorer, pool: Tasks, left: torch.
 
 def task_map(tasks: Candidates) -> dict[str, list]:
     """The columns of the task map: task, uncertainty, probability, perplexity."""
-    return {"task": tasks.number.tolist()} | {name: getattr(tasks, name).tolist() for name in ("uncertainty", "probability", "perplexity")}
+    measures = ("uncertainty", "probability", "perplexity")
+    return {"task": tasks.number.tolist()} | {name: getattr(tasks, name).tolist() for name in measures}
 
 
 # ---- the loop --------------------------------------------------------------------------------------------------------
@@ -160,11 +167,12 @@ def initial_tasks(spec: StartSpec, pool: Tasks) -> torch.Tensor:
 def select_run(spec: SelectSpec, checkpoint: Path, progress=lambda step, n_steps: None) -> dict:
     """Run the loop, going on behind the last whole round if the checkpoint file exists; plain data:
 
-    metrics: {"round r": exact match on the test after r selections, as in `exact_match`, with round, n_trained (tasks) and
-    n_clean (of them)}; curve: [{round, step, loss}]; selected: the task numbers of the initial tasks and of each
-    selection; map: `task_map` of the tasks left by the first model, or None where the strategy has no need of it; costs:
-    [{round, n_scored, n_answered, n_read}], the pairs, greedy answers and prompts that selections took; n_parameters,
-    tokens (trained on, prompts included), wall_s (this call), train_s, score_s (over all calls), tokens_per_s, device.
+    metrics: {"round r": exact match on the test after r selections, as in `exact_match`, with round, n_trained (tasks)
+    and n_clean (of them)}; curve: [{round, step, loss}]; selected: the task numbers of the initial tasks and of each
+    selection; map: `task_map` of the tasks left by the first model, or None where the strategy has no need of it;
+    costs: [{round, n_scored, n_answered, n_read}], the pairs, greedy answers and prompts that selections took;
+    n_parameters, tokens (trained on, prompts included), wall_s (this call), train_s, score_s (over all calls),
+    tokens_per_s, device.
     """
     started = time.perf_counter()
     pool, test = pool_tasks(spec.pool, spec.seed), unseen_tasks(spec.pool, spec.seed)
@@ -175,8 +183,8 @@ def select_run(spec: SelectSpec, checkpoint: Path, progress=lambda step, n_steps
         save_checkpoint(checkpoint, state)
     tokens = (spec.n_rounds + 1) * spec.train.n_steps * spec.train.batch_size * spec.pool.row_length
     n_parameters = Training(spec, pool.rows(torch.arange(1))).flat.shape[1]
-    shared = {"n_parameters": n_parameters, "tokens": tokens, "tokens_per_s": tokens / state["train_s"], "device": "cpu"}
-    return state | shared | {"wall_s": time.perf_counter() - started}
+    costs = {"tokens_per_s": tokens / state["train_s"], "wall_s": time.perf_counter() - started, "device": "cpu"}
+    return state | {"n_parameters": n_parameters, "tokens": tokens} | costs
 
 
 def one_round(spec: SelectSpec, pool: Tasks, test: Tasks, state: dict, number: int, progress) -> None:
@@ -195,16 +203,20 @@ def one_round(spec: SelectSpec, pool: Tasks, test: Tasks, state: dict, number: i
     state["metrics"][f"round {number}"] = known | exact_match(spec, training.weights(), test)
     if number < spec.n_rounds:
         started = time.perf_counter()
-        state["selected"].append(selected(spec, pool, scorer_of(spec, training.weights()), trained, state, number).tolist())
+        scorer = scorer_of(spec, training.weights())
+        state["selected"].append(selected(spec, pool, scorer, trained, state, number).tolist())
         state["score_s"] += time.perf_counter() - started
 
 
-def selected(spec: SelectSpec, pool: Tasks, scorer: CountingScorer, trained: torch.Tensor, state: dict, number: int) -> torch.Tensor:
+def selected(
+    spec: SelectSpec, pool: Tasks, scorer: CountingScorer, trained: torch.Tensor, state: dict, number: int
+) -> torch.Tensor:
     """The numbers of the next tasks; the map of round 0 and what it cost are added to the state."""
     tasks = measured(spec, scorer, pool, pool.others(trained))
     before = None if tasks.features is None else representations(spec, scorer.weights, pool.heads(trained))
     n_read = 0 if before is None else len(pool)
-    state["costs"].append({"round": number, "n_scored": scorer.n_scored, "n_answered": scorer.n_answered, "n_read": n_read})
+    costs = {"n_scored": scorer.n_scored, "n_answered": scorer.n_answered, "n_read": n_read}
+    state["costs"].append({"round": number} | costs)
     if number == 0 and "uncertainty" in STRATEGIES[spec.strategy]:
         state["map"] = task_map(tasks)
     share, name = spec.pool.decision_share, f"selection/{number + 1}"

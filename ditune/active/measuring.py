@@ -1,8 +1,8 @@
 """The measure itself: prompt uncertainty of the pool while a model is trained, and measured in other ways at the end.
 
-What is asked: does U settle as training goes on, how many instances and perturbed prompts does it take, what do the drop
-rate and the perturbed part change, what does it cost? The paper shows none of this. Source of the variants: the code of
-Kung et al. 2023 (PlusLabNLP/Active-IT).
+What is asked: does U settle as training goes on, how many instances and perturbed prompts does it take, what do the
+drop rate and the perturbed part change, what does it cost? The paper shows none of this. Source of the variants: the
+code of Kung et al. 2023 (PlusLabNLP/Active-IT).
 
 Shapes: R tasks, n instances of a task, k perturbed prompts.
 """
@@ -27,9 +27,9 @@ def measure_run(spec: MeasureSpec, checkpoint: Path, progress=lambda step, n_ste
     """Train the first model and measure the tasks that are left; plain data:
 
     metrics: {"step s": step and exact match on the test}; curve: [{step, loss, uncertainty, probability}], the last two
-    means over tasks; maps: {"step s": `active.task_map`}; example, sizes and variants: what these functions give, of the
-    trained model; seconds: {name of variant: of its measurement}; wall_s, train_s, tokens, tokens_per_s, device. It takes a minute
-    and has no checkpoint.
+    means over tasks; maps: {"step s": `active.task_map`}; example, sizes and variants: what these functions give, of
+    the trained model; seconds: {name of variant: of its measurement}; wall_s, train_s, tokens, tokens_per_s, device. It
+    takes a minute and has no checkpoint.
     """
     started, n_steps = time.perf_counter(), spec.train.n_steps
     pool, test = pool_tasks(spec.pool, spec.seed), unseen_tasks(spec.pool, spec.seed)
@@ -59,7 +59,8 @@ def measure_run(spec: MeasureSpec, checkpoint: Path, progress=lambda step, n_ste
 
 def example(spec: MeasureSpec, training: Training, pool: Tasks, tasks: Candidates) -> dict:
     """One task in full: of the clean ones (of all, where none is clean) that of the median U. Its number; answers, the
-    model's to each instance; p, a list of k + 1 probabilities for each. The prompts are those of `uncertainty.perturbed`."""
+    model's to each instance; p, a list of k + 1 probabilities for each. The prompts are those of
+    `uncertainty.perturbed`."""
     order = tasks.uncertainty.argsort(stable=True)
     clean = order[pool.noise[tasks.number[order]] == 0]
     order = clean if len(clean) else order
@@ -69,10 +70,11 @@ def example(spec: MeasureSpec, training: Training, pool: Tasks, tasks: Candidate
 
 
 def sizes(spec: MeasureSpec, training: Training, pool: Tasks, tasks: Candidates) -> list[dict]:
-    """U from fewer instances n and perturbed prompts k, all parts of one measurement with spec.n and spec.k_most: n, k, mean
-    over tasks; rank, Spearman's correlation over tasks with U of the whole; again, that with U from n other instances and k
-    other prompts, None where there are not as many."""
-    p = measure(scorer_of(spec, training.weights()), pool.prompts(tasks.number), uncertainty_spec(spec, k=spec.k_most), spec.seed).p
+    """U from fewer instances n and perturbed prompts k, all parts of one measurement with spec.n and spec.k_most: n, k,
+    mean over tasks; rank, Spearman's correlation over tasks with U of the whole; again, that with U from n other
+    instances and k other prompts, None where there are not as many."""
+    scorer, how = scorer_of(spec, training.weights()), uncertainty_spec(spec, k=spec.k_most)
+    p = measure(scorer, pool.prompts(tasks.number), how, spec.seed).p
     (_, N, _), found = p[:, : spec.pool.n_instances].shape, []
     for n in sorted({*(s for s in SIZES if s < N), N}):
         for k in sorted({*(s for s in SIZES if s < spec.k_most), spec.k_most}):
@@ -80,15 +82,19 @@ def sizes(spec: MeasureSpec, training: Training, pool: Tasks, tasks: Candidates)
             if 2 * n <= N and 2 * k <= spec.k_most:
                 others = torch.cat([p[:, n : 2 * n, :1], p[:, n : 2 * n, k + 1 : 2 * k + 1]], dim=2)
                 again = agreement(u, uncertainty(others))
-            found.append({"n": n, "k": k, "mean": u.mean().item(), "rank": agreement(u, uncertainty(p)), "again": again})
+            rank = agreement(u, uncertainty(p))
+            found.append({"n": n, "k": k, "mean": u.mean().item(), "rank": rank, "again": again})
     return found
 
 
-def variants(spec: MeasureSpec, training: Training, pool: Tasks, tasks: Candidates) -> tuple[list[dict], dict[str, float]]:
-    """U as the loop measures it, with one thing changed (drop rate, perturbed part, whose answer), and other measures of the same
-    probabilities. Of each: name; mean over tasks; rank and probability, Spearman's correlations with U as the loop measures
-    it and with the prediction probability; n_scored, n_answered. Then the seconds."""
-    changes = {"as selected": {}, "definition only": {"parts": ("definition",)}, "examples only": {"parts": ("examples",)}, "gold answer": {"answer": "gold"}}
+def variants(
+    spec: MeasureSpec, training: Training, pool: Tasks, tasks: Candidates
+) -> tuple[list[dict], dict[str, float]]:
+    """U as the loop measures it, with one thing changed (drop rate, perturbed part, whose answer), and other measures
+    of the same probabilities. Of each: name; mean over tasks; rank and probability, Spearman's correlations with U as
+    the loop measures it and with the prediction probability; n_scored, n_answered. Then the seconds."""
+    changes = {"as selected": {}, "definition only": {"parts": ("definition",)}}
+    changes |= {"examples only": {"parts": ("examples",)}, "gold answer": {"answer": "gold"}}
     changes |= {f"drop rate {rate:g}": {"drop_rate": rate} for rate in spec.drop_rates if rate != spec.drop_rate}
     found, seconds, prompts = [], {}, pool.prompts(tasks.number)
     for name, change in changes.items():
@@ -100,8 +106,9 @@ def variants(spec: MeasureSpec, training: Training, pool: Tasks, tasks: Candidat
             measures |= {"signed difference": signed, "standard deviation": deviation}
         for of, function in measures.items():
             u, seconds[of] = function(p), took
-            agreements = {"rank": agreement(u, first), "probability": agreement(u, p_0)}
-            found.append({"name": of, "mean": u.mean().item()} | agreements | {"n_scored": scorer.n_scored, "n_answered": scorer.n_answered})
+            known = {"rank": agreement(u, first), "probability": agreement(u, p_0)}
+            known |= {"n_scored": scorer.n_scored, "n_answered": scorer.n_answered}
+            found.append({"name": of, "mean": u.mean().item()} | known)
     return found, seconds
 
 

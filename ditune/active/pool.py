@@ -1,7 +1,9 @@
-"""The pool of symbolic tasks, and those of the test: token rows to train on and prompts to score, from `PoolSpec` and seed.
+"""The pool of symbolic tasks, and those of the test: token rows to train on and prompts to score, from `PoolSpec` and
+seed.
 
-What a task is says `select_specs.PoolSpec`. Rules, inputs and clean answers are those of `ditune.tasks`, so every answer
-that follows the rule equals what `ditune.markov` computes (tested). No x of a test rule is the x of a pool rule, and no y its y.
+What a task is says `select_specs.PoolSpec`. Rules, inputs and clean answers are those of `ditune.tasks`, so every
+answer that follows the rule equals what `ditune.markov` computes (tested). No x of a test rule is the x of a pool rule,
+and no y its y.
 
 Shapes: R tasks, N instances of a task, T tokens of a row, P of a prompt's head, L letters of a side, Z of an input.
 """
@@ -52,7 +54,8 @@ class Tasks:
         return self.tokens[numbers, 0, : -2 * self.spec.z_len - 2]
 
     def prompts(self, numbers: torch.Tensor) -> list[PromptTask]:
-        """Some tasks as uncertainty is measured on them: a letter is a unit, the signs and the examples' outputs stay."""
+        """Some tasks as uncertainty is measured on them: a letter is a unit, the signs and the examples' outputs
+        stay."""
         return [prompt_task(self.spec, f"task {r}", self.tokens[r]) for r in numbers.tolist()]
 
     def columns(self) -> dict[str, list]:
@@ -81,11 +84,13 @@ def unseen_tasks(spec: PoolSpec, seed: int) -> Tasks:
     family = torch.arange(spec.n_test) % len(FAMILIES)
     decision = shared_out(spec.n_test, (1 - spec.decision_share, spec.decision_share), stream(seed, "test/kind")) == 1
     noise = torch.zeros_like(family)
-    return Tasks(spec, family, decision, noise, instances(spec, seed, family, decision, noise, spec.n_test_instances, True))
+    rows = instances(spec, seed, family, decision, noise, spec.n_test_instances, True)
+    return Tasks(spec, family, decision, noise, rows)
 
 
 def shared_out(n: int, shares: tuple[float, ...], key: tuple[int, int]) -> torch.Tensor:
-    """(n,) int64: each index into `shares` as often as its share of n asks for, to within rounding, in a hashed order."""
+    """(n,) int64: each index into `shares` as often as its share of n asks for, to within rounding, in a hashed
+    order."""
     bounds = (torch.tensor(shares, dtype=torch.float64).cumsum(0) * n).round()
     place = permute(torch.arange(n), torch.tensor([n]), key)
     return torch.searchsorted(bounds[:-1], place.double(), right=True)
@@ -106,7 +111,8 @@ def instances(spec: PoolSpec, seed: int, family, decision, noise, n: int, unseen
     examples = written(spec, seed, rule, decision, n + N_WORKED, unseen)  # (R, n + 2, x > y | z = a .)
     contradictory = noise == NOISE.index("contradictory")
     others = rule_numbers(family[contradictory], count)  # behind those of the pool, so nobody's
-    examples[contradictory, :, : 2 * L + 2] = written(spec, seed, others, decision[contradictory], 1, unseen)[..., : 2 * L + 2]
+    definitions = written(spec, seed, others, decision[contradictory], 1, unseen)[..., : 2 * L + 2]
+    examples[contradictory, :, : 2 * L + 2] = definitions
     noisy = (noise == NOISE.index("noisy")).nonzero()[:, 0]
     number, example = pairs(noisy, n + N_WORKED)
     letters = Stream.of(stream(seed, f"noise/{unseen}"), number, example).letters(0, spec.z_len, spec.alphabet_size)
@@ -117,7 +123,7 @@ def instances(spec: PoolSpec, seed: int, family, decision, noise, n: int, unseen
     return torch.cat([definition[:, N_WORKED:], *worked, body[:, N_WORKED:], eos[:, N_WORKED:]], dim=2)
 
 
-def written(spec: PoolSpec, seed: int, rule: torch.Tensor, decision: torch.Tensor, n: int, unseen: bool) -> torch.Tensor:
+def written(spec: PoolSpec, seed: int, rule, decision, n: int, unseen: bool) -> torch.Tensor:
     """The first n examples of each rule as `tasks.generate` writes them: (R, n, 2 L + 2 Z + 4) uint8."""
     rows = torch.empty(len(rule), n, 2 * (spec.side_len + spec.z_len) + 4, dtype=torch.uint8)
     for kind, chosen in (("rewriting", ~decision), ("decision", decision)):

@@ -21,11 +21,13 @@ def measure(spec, checkpoint, progress):
 
 
 def seconds(spec: StartSpec) -> float:
-    """From the multiplications of its trainings, and of all that a measurement of the pool reads, at the rate of one core."""
+    """From the multiplications of its trainings, and of all that a measurement of the pool reads, at the rate of one
+    core."""
     heads, pairs = spec.pool.n_tasks * (spec.k + 1), spec.pool.n_tasks * spec.n * (spec.k + 1)
     measured = heads * spec.pool.row_length + 2 * pairs * spec.pool.z_len
     trained = 3 * spec.train.n_steps * spec.train.batch_size * spec.pool.row_length
     return 4e-10 * spec.n_trainings * (trained + measured) * spec.model.n_layer * spec.model.n_embd**2
 
 
-register(Kind(SelectSpec, select, attrgetter("n_steps"), seconds), Kind(MeasureSpec, measure, attrgetter("n_steps"), seconds))
+steps = attrgetter("n_steps")
+register(Kind(SelectSpec, select, steps, seconds), Kind(MeasureSpec, measure, steps, seconds))

@@ -36,7 +36,8 @@ class Rows:
     def of(cls, rows: list[Tokens]) -> "Rows":
         width = max(map(len, rows))
         padded = [[*row, *[0] * (width - len(row))] for row in rows]
-        return cls(torch.tensor(padded, dtype=torch.int64).view(len(rows), width), torch.tensor([len(row) for row in rows]))
+        tokens = torch.tensor(padded, dtype=torch.int64).view(len(rows), width)
+        return cls(tokens, torch.tensor([len(row) for row in rows]))
 
     def __getitem__(self, index: torch.Tensor) -> "Rows":
         return Rows(self.tokens[index], self.length[index])
@@ -63,8 +64,8 @@ def joined(left: Rows, right: Rows) -> Rows:
 
 @dataclass
 class Prompts:
-    """B prompts: number b is row head[b] of `heads`, then row b of `tails` (one token or more). Instances of a task share
-    their heads, so that a scorer can read a head once."""
+    """B prompts: number b is row head[b] of `heads`, then row b of `tails` (one token or more). Instances of a task
+    share their heads, so that a scorer can read a head once."""
 
     heads: Rows
     head: torch.Tensor
@@ -85,7 +86,9 @@ class Scorer(Protocol):
         """The most likely token again and again, up to end-of-sequence (left out) or to max_tokens tokens."""
 
 
-def extended(model: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, start: int, past: Past, head: torch.Tensor) -> tuple[torch.Tensor, Past]:
+def extended(
+    model: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, start: int, past: Past, head: torch.Tensor
+) -> tuple[torch.Tensor, Past]:
     """Logits (B, T - start, V) of tokens (B, T) that follow heads, and the keys and values of both.
 
     Row b stands behind number head[b] of the heads `past`, which are P columns long; with P = 0 the logits are those of
@@ -151,8 +154,8 @@ class RewriterScorer:
         return Rows(tokens, (tokens != self.eos).sum(dim=1))
 
     def batches(self, prompts: Prompts, length: torch.Tensor) -> Iterator[tuple[torch.Tensor, Past, torch.Tensor]]:
-        """Numbers of prompts whose heads are of equal length, and of which equally many tokens follow, length (B,); with
-        keys and values of heads, and which of these each prompt has."""
+        """Numbers of prompts whose heads are of equal length, and of which equally many tokens follow, length (B,);
+        with keys and values of heads, and which of these each prompt has."""
         whole = int((prompts.heads.length[prompts.head] + length).max())
         if self.model.position == "learned" and whole > (n := self.weights["wpe"].shape[1]):
             raise ValueError(f"prompt and answer have up to {whole} tokens; the model has {n} positions")
@@ -161,7 +164,8 @@ class RewriterScorer:
             P, first = int(prompts.heads.length[heads[0]]), torch.zeros_like(heads)
             tokens = prompts.heads.tokens[heads, :P].to(self.device)
             _, past = extended(self.model, self.weights, tokens, P, [(nothing, nothing)] * self.model.n_layer, first)
-            place = torch.full((len(prompts.heads.length),), -1).scatter(0, heads, torch.arange(len(heads)))[prompts.head]
+            nowhere = torch.full((len(prompts.heads.length),), -1)
+            place = nowhere.scatter(0, heads, torch.arange(len(heads)))[prompts.head]
             rows = (place >= 0).nonzero()[:, 0]
             for index in equal_lengths(length[rows], P):
                 yield rows[index], past, place[rows[index]].to(self.device)
@@ -182,7 +186,8 @@ class RewriterScorer:
 
 
 def equal_lengths(length: torch.Tensor, n_before: int = 0) -> Iterator[torch.Tensor]:
-    """The row numbers in batches of equal length (B,), BATCH_TOKENS tokens each at most, n_before more a row counted in."""
+    """The row numbers in batches of equal length (B,), BATCH_TOKENS tokens each at most, n_before more a row counted
+    in."""
     order = length.argsort(stable=True)
     lengths, counts = length[order].unique_consecutive(return_counts=True)
     for n, group in zip(lengths.tolist(), order.split(counts.tolist())):

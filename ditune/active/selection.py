@@ -1,11 +1,12 @@
-"""Selection of the next tasks: strategies over what is measured on the tasks that are left, and the groups of the task map.
+"""Selection of the next tasks: strategies over what is measured on the tasks that are left, and the groups of the task
+map.
 
-A strategy takes the candidates of one kind and gives the places of those it selects. Candidates stand in a hashed order,
-so that ties are broken by it, and what is selected does not depend on the order in which tasks were listed. Nothing here
-knows what the model is. Ranks, as all that a strategy computes, are within a kind.
+A strategy takes the candidates of one kind and gives the places of those it selects. Candidates stand in a hashed
+order, so that ties are broken by it, and what is selected does not depend on the order in which tasks were listed.
+Nothing here knows what the model is. Ranks, as all that a strategy computes, are within a kind.
 
-Sources: prompt uncertainty, perplexity and the groups of the task map: Kung et al. 2023 (arXiv 2311.00288) and its code;
-inverse confidence: arXiv 2507.21482; k-centre: Sener & Savarese 2018 (arXiv 1708.00489).
+Sources: prompt uncertainty, perplexity and the groups of the task map: Kung et al. 2023 (arXiv 2311.00288) and its
+code; inverse confidence: arXiv 2507.21482; k-centre: Sener & Savarese 2018 (arXiv 1708.00489).
 
 Shapes: R candidates, n of them selected, C width of a representation, S tasks that have been selected before.
 """
@@ -21,8 +22,8 @@ from ..specs import unknown
 
 @dataclass(frozen=True)
 class Candidates:
-    """R tasks that can be selected, and what strategies may know of them, (R,) each. What no strategy in use needs may be
-    left None."""
+    """R tasks that can be selected, and what strategies may know of them, (R,) each. What no strategy in use needs may
+    be left None."""
 
     number: torch.Tensor
     """int64, each once."""
@@ -46,7 +47,8 @@ class Candidates:
 
     def in_hashed_order(self, seed: int, name: str) -> "Candidates":
         """The candidates in an order that depends on their numbers and on the stream `name` of the seed alone."""
-        words = Stream.of(stream(seed, name), self.number, torch.zeros_like(self.number)).words(0, 2).long() & 0xFFFFFFFF
+        numbers = Stream.of(stream(seed, name), self.number, torch.zeros_like(self.number))
+        words = numbers.words(0, 2).long() & 0xFFFFFFFF
         chance = words[:, 0].double() * 2.0**-32 + (words[:, 1].double() + 0.5) * 2.0**-64
         return replace(self, chance=chance)[chance.argsort()]
 
@@ -132,7 +134,8 @@ def clean(tasks: Candidates, trained: torch.Tensor, n: int) -> torch.Tensor:
 
 
 def k_centre(features: torch.Tensor, centres: torch.Tensor, n: int) -> torch.Tensor:
-    """Again and again the one of features (R, C) that is farthest from all centres (S, C) and those picked: (n,) places."""
+    """Again and again the one of features (R, C) that is farthest from all centres (S, C) and those picked: (n,)
+    places."""
     distance = torch.cdist(features, centres).amin(1) if len(centres) else torch.full((len(features),), math.inf)
     picked = []
     for _ in range(n):
@@ -143,8 +146,8 @@ def k_centre(features: torch.Tensor, centres: torch.Tensor, n: int) -> torch.Ten
 
 
 FUNCTIONS = (
-    random, high_perplexity, low_perplexity, uncertainty, easy, difficult, inverse_confidence, diversity, uncertainty_diversity,
-    balanced, clean,
+    random, high_perplexity, low_perplexity, uncertainty, easy, difficult, inverse_confidence, diversity,
+    uncertainty_diversity, balanced, clean,
 )  # fmt: skip
 STRATEGIES = {function.__name__: function for function in FUNCTIONS}
 
@@ -166,12 +169,20 @@ def quotas(n: int, decision_share: float, n_rewriting: int, n_decision: int) -> 
     return n - of_decision, of_decision
 
 
-def select(strategy: str, tasks: Candidates, n: int, decision_share: float, seed: int, name: str, trained: torch.Tensor | None = None) -> torch.Tensor:
+def select(
+    strategy: str,
+    tasks: Candidates,
+    n: int,
+    decision_share: float,
+    seed: int,
+    name: str,
+    trained: torch.Tensor | None = None,
+) -> torch.Tensor:
     """The numbers of the n tasks that a strategy selects, increasing; all of them where no more are left.
 
     Each kind has its share (paper: 24 of 68 are classification); where a kind has too few tasks, all of them are taken
-    and the other fills. `name`: the stream that breaks ties and draws lots. `trained`: representations (S, C) of the tasks
-    selected before, for strategies that look for what is far from these.
+    and the other fills. `name`: the stream that breaks ties and draws lots. `trained`: representations (S, C) of the
+    tasks selected before, for strategies that look for what is far from these.
     """
     if strategy not in STRATEGIES:
         raise unknown("strategy", strategy, STRATEGIES)

@@ -1,4 +1,5 @@
-"""What an active selection is: the pool of tasks, and the loop that selects from it, as dataclasses that check themselves.
+"""What an active selection is: the pool of tasks, and the loop that selects from it, as dataclasses that check
+themselves.
 
 Like `ditune.specs` it imports nothing heavy. Source of the sizes: Kung et al. 2023 (arXiv 2311.00288) and its released
 code (PlusLabNLP/Active-IT).
@@ -25,8 +26,9 @@ STRATEGIES = {
     "balanced": (),
     "clean": (),
 }
-"""The strategies, functions of `ditune.selection`, and what has to be measured for each: the model's probabilities under the
-original prompts, under perturbed ones as well, its representations of prompts. The last two know the truth instead."""
+"""The strategies, functions of `ditune.selection`, and what has to be measured for each: the model's probabilities
+under the original prompts, under perturbed ones as well, its representations of prompts. The last two know the truth
+instead."""
 MOST_TOKENS = 1 << 28  # of a pool: 256 MB
 
 
@@ -40,15 +42,16 @@ class PoolSpec(Spec):
 
     and the model writes the answer and end-of-sequence. Tasks differ in three ways:
 
-    - family of the rule's sides: `specs.FAMILIES` with k = 2, of very unequal shares in the pool, of equal ones in the test;
-    - kind, as classification and generation in the paper: in a "rewriting" task every input holds x, so that the answer
+    - family of the rule's sides: `specs.FAMILIES` with k = 2, of very unequal shares in the pool, of equal ones in the
+    test; - kind, as classification and generation in the paper: in a "rewriting" task every input holds x, so that the
+    answer
       is always rewritten; in a "decision" task half of the inputs do not, and are to be copied;
     - noise, in the pool alone: "noisy" answers, those of the worked examples too, are random letters; a "contradictory"
       definition is that of another rule of the family than the one that the worked examples and all answers follow.
 
-    The defaults are those of the study: sizes at which training on a tenth of the pool teaches little, and on half of it
-    much, in ten seconds a training. Letters are few so that left sides are met with several right ones, which can then not
-    be learned by heart. The paper's values are given with each.
+    The defaults are those of the study: sizes at which training on a tenth of the pool teaches little, and on half of
+    it much, in ten seconds a training. Letters are few so that left sides are met with several right ones, which can
+    then not be learned by heart. The paper's values are given with each.
     """
 
     n_tasks: int = 1500
@@ -75,17 +78,22 @@ class PoolSpec(Spec):
         for name in ("n_tasks", "n_instances", "n_test", "n_test_instances"):
             self.require(1 <= getattr(self, name) <= 10**6, name, f"1 to {10**6}")
         self.require(self.side_len >= 3, "side_len", "3 or more: with k = 2, two letters are of several families")
-        self.require(self.z_len >= self.side_len, "z_len", f"at least {self.side_len}, the letters of a side: the input must hold x")
+        enough = f"at least {self.side_len}, the letters of a side: the input must hold x"
+        self.require(self.z_len >= self.side_len, "z_len", enough)
         self.require(8 <= self.alphabet_size <= 200, "alphabet_size", "8 to 200")
         whole = len(self.shares) == len(FAMILIES) and min(self.shares) >= 0 and abs(sum(self.shares) - 1) < 1e-9
         self.require(whole, "shares", f"{len(FAMILIES)} numbers >= 0 with the sum 1, for {', '.join(FAMILIES)}")
         for name in ("decision_share", "noisy_share", "contradictory_share"):
             self.require(0 <= getattr(self, name) <= 1, name, "0 to 1")
-        self.require(self.noisy_share + self.contradictory_share <= 1, "contradictory_share", "at most 1 with noisy_share")
+        both = self.noisy_share + self.contradictory_share
+        self.require(both <= 1, "contradictory_share", "at most 1 with noisy_share")
         n_pairs = self.task("rewriting", n_rules=1).n_pairs(False)
-        self.require(self.n_rules <= n_pairs, "n_tasks", f"fewer: they would need {self.n_rules} rules, and {self.alphabet_size} letters allow {n_pairs}")
-        for name, n in (("n_tasks", self.n_tasks * (self.n_instances + 2)), ("n_test", self.n_test * (self.n_test_instances + 2))):
-            self.require(n * self.row_length <= MOST_TOKENS, name, f"fewer tasks or instances: all have at most {MOST_TOKENS} tokens")
+        fewer = f"fewer: they would need {self.n_rules} rules, and {self.alphabet_size} letters allow {n_pairs}"
+        self.require(self.n_rules <= n_pairs, "n_tasks", fewer)
+        fewer = f"fewer tasks or instances: all have at most {MOST_TOKENS} tokens"
+        for name, instances in (("n_tasks", self.n_instances), ("n_test", self.n_test_instances)):
+            n_tokens = getattr(self, name) * (instances + 2) * self.row_length
+            self.require(n_tokens <= MOST_TOKENS, name, fewer)
 
     @property
     def row_length(self) -> int:
@@ -94,9 +102,11 @@ class PoolSpec(Spec):
 
     @property
     def n_rules(self) -> int:
-        """Rules that the tasks are numbered from: each task's own, and those that contradict; as many of each family."""
-        of_family, others = math.ceil(max(self.shares) * self.n_tasks) + 1, math.ceil(self.contradictory_share * self.n_tasks) + 1
-        return len(FAMILIES) * (of_family + min(of_family, others) | 1)  # odd, so that the rules that give way find others
+        """Rules that the tasks are numbered from: each task's own, and those that contradict; as many of each
+        family."""
+        of_family = math.ceil(max(self.shares) * self.n_tasks) + 1
+        others = math.ceil(self.contradictory_share * self.n_tasks) + 1
+        return len(FAMILIES) * (of_family + min(of_family, others) | 1)  # odd: rules that give way then find others
 
     def task(self, kind: str, n_rules: int | None = None) -> TaskSpec:
         """The rules and inputs of the tasks of one kind; the rules of both kinds are the same."""
@@ -123,9 +133,11 @@ class StartSpec(Spec):
 
     pool: PoolSpec = field(default_factory=PoolSpec)
     model: ModelSpec = field(default_factory=lambda: ModelSpec(n_layer=3, n_head=2, n_embd=64, position="rotary"))
-    train: TrainSpec = field(default_factory=lambda: TrainSpec(n_steps=180, batch_size=64, optimizer="muon", lr=1e-2, muon_lr=3e-2))
-    """Of every training, however many tasks there are, so that accuracy rises through tasks and not through steps. (Paper:
-    8 passes over the instances, so that steps rise with the tasks.)"""
+    train: TrainSpec = field(
+        default_factory=lambda: TrainSpec(n_steps=180, batch_size=64, optimizer="muon", lr=1e-2, muon_lr=3e-2)
+    )
+    """Of every training, however many tasks there are, so that accuracy rises through tasks and not through steps.
+    (Paper: 8 passes over the instances, so that steps rise with the tasks.)"""
     n_initial: int = 150
     """Paper: 68."""
     n: int = 10
@@ -137,7 +149,8 @@ class StartSpec(Spec):
     seed: int = 0
 
     def check(self):
-        self.require(1 <= self.n_initial < self.pool.n_tasks, "n_initial", f"1 to {self.pool.n_tasks - 1}, fewer than the tasks of the pool")
+        fewer = f"1 to {self.pool.n_tasks - 1}, fewer than the tasks of the pool"
+        self.require(1 <= self.n_initial < self.pool.n_tasks, "n_initial", fewer)
         for name in ("n", "k"):
             self.require(1 <= getattr(self, name) <= 1000, name, "1 to 1000")
         self.require(0 <= self.drop_rate <= 1, "drop_rate", "0 to 1")
@@ -158,7 +171,8 @@ class StartSpec(Spec):
 
 @dataclass(frozen=True)
 class SelectSpec(StartSpec):
-    """One run of the loop: a model is trained from scratch on the tasks so far, and a strategy selects the next ones."""
+    """One run of the loop: a model is trained from scratch on the tasks so far, and a strategy selects the next
+    ones."""
 
     strategy: str = "random"
     """One of STRATEGIES."""
@@ -193,6 +207,7 @@ class MeasureSpec(StartSpec):
 
     def check(self):
         super().check()
-        self.require(1 <= self.n_points <= self.train.n_steps, "n_points", f"1 to {self.train.n_steps}, the steps of training")
+        steps = self.train.n_steps
+        self.require(1 <= self.n_points <= steps, "n_points", f"1 to {steps}, the steps of training")
         self.require(self.k <= self.k_most <= 1000, "k_most", f"{self.k} to 1000: k and more")
         self.require(all(0 < rate <= 1 for rate in self.drop_rates), "drop_rates", "numbers above 0, up to 1")

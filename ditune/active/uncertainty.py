@@ -138,22 +138,25 @@ class Scores:
         columns = {measure.__name__: measure(self.p).tolist() for measure in MEASURES}
         columns["n_instances"] = [len(answers) for answers in self.answers]
         columns["n_droppable"] = [sum(len(s.units) for s in t.prompt if s.part in self.spec.parts) for t in self.tasks]
-        return [{"name": t.name} | {name: values[r] for name, values in columns.items()} for r, t in enumerate(self.tasks)]
+        names = [{"name": task.name} for task in self.tasks]
+        return [row | {name: values[r] for name, values in columns.items()} for r, row in enumerate(names)]
 
 
 def uncertainty(p: torch.Tensor) -> torch.Tensor:
-    """Prompt uncertainty U of each task, (R,): mean |p_j - p_0|; 0 to 1. Of p[:, :a, :b + 1], that of n = a and k = b."""
+    """Prompt uncertainty U of each task, (R,): mean |p_j - p_0|; 0 to 1. Of p[:, :a, :b + 1], that of n = a and k =
+    b."""
     return (p[..., 1:] - p[..., :1]).abs().nanmean(dim=(1, 2))
 
 
 def signed(p: torch.Tensor) -> torch.Tensor:
-    """Mean p_j - p_0 of each task, (R,): below 0 where dropped words make the answer less likely. A variant in the code."""
+    """Mean p_j - p_0 of each task, (R,): below 0 where dropped words make the answer less likely. A variant in the
+    code."""
     return (p[..., 1:] - p[..., :1]).nanmean(dim=(1, 2))
 
 
 def deviation(p: torch.Tensor) -> torch.Tensor:
-    """Standard deviation of p_1 ... p_k, mean over the instances: (R,). A variant in the code; the divisor is taken as k,
-    so that one copy has 0."""
+    """Standard deviation of p_1 ... p_k, mean over the instances: (R,). A variant in the code; the divisor is taken as
+    k, so that one copy has 0."""
     return p[..., 1:].std(dim=2, correction=0).nanmean(dim=1)
 
 

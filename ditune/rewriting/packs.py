@@ -18,8 +18,8 @@ def free_bytes() -> int:
 
 
 def pack_size(each: int, free: int) -> int:
-    """Members of `each` bytes that fit in `free` bytes: a power of two, so that the packs of a study, and with them their
-    checkpoints, stay the same when a little more or less is free.
+    """Members of `each` bytes that fit in `free` bytes: a power of two, so that the packs of a study, and with them
+    their checkpoints, stay the same when a little more or less is free.
 
     >>> [pack_size(10, free) for free in (0, 20, 100, 200)]
     [1, 1, 4, 8]
@@ -33,8 +33,8 @@ def member_bytes(run: RunSpec) -> int:
     - Parameters: weights, gradient, two moments and as many passing copies, fp32.
     - Activations kept for the backward pass, of a token in a layer, in widths C: the residual stream and the normalised
       rows of two norms (4 C, always fp32); the products' inputs, queries, keys, values, attention and both sides of the
-      activation (15 C, in the precision of the products). With them what the backward pass of a layer has in flight, 12 C
-      in fp32.
+      activation (15 C, in the precision of the products). With them what the backward pass of a layer has in flight,
+      12 C in fp32.
     - Evaluation, without a graph, in fp32: 12 C a token, in batches of `evaluate.BATCH`.
     - Logits and their gradients: 4 of the alphabet's size a token, fp32.
     """

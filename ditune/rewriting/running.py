@@ -3,13 +3,14 @@
 The model has been trained on single steps and has met none of the rules. What it is asked at each step, and who decides
 which rule is used, is the harness:
 
-    in_order   the rules are tried one after the other; the first whose answer is not the input counts as applied; the run
-               ends when all answers were the input. The model decides whether a rule applies, and applies it.
+    in_order   the rules are tried one after the other; the first whose answer is not the input counts as applied; the
+               run ends when all answers were the input. The model decides whether a rule applies, and applies it.
     oracle     asks about the rule that the exact algorithm would use on this word, and ends where none applies.
                The model applies rules only.
     prompted   all rules are in the prompt, in order; the run ends when the answer is the input. The model chooses too.
 
-The reference for everything is `ditune.markov`: expected answers, and the runs, which are the harnesses with exact answers.
+The reference for everything is `ditune.markov`: expected answers, and the runs, which are the harnesses with exact
+answers.
 
 Shapes: B queries, T tokens of a row, A tokens of an answer.
 """
@@ -46,7 +47,8 @@ def signs(task: TaskSpec) -> str:
 def unseen_words(alphabet_size: int, length: int, seed: int) -> tuple[list[str], list[str]]:
     """All words that are the x, and all that are the y, of some unseen rule of this seed, whatever the number of rules.
 
-    Rule number r takes its x in turn (r modulo the number of words), and the next y each time all x have had their turn.
+    Rule number r takes its x in turn (r modulo the number of words), and the next y each time all x have had their
+    turn.
     """
     task = TaskSpec(n_rules=1, alphabet_size=alphabet_size, x_len=length, y_len=length, z_len=length)
     n_x, n_y = task.n_words(task.x_len)[1], task.n_words(task.y_len)[1]
@@ -61,12 +63,15 @@ def texts(task: TaskSpec, words: Words) -> list[str]:
     return [alphabet.text(row) for row in words.letters.tolist()]
 
 
-def drawn(source: random.Random, words: tuple[list[str], list[str]], n_rules: int, n_steps: int, letters: str, length: int) -> tuple[MarkovAlgorithm, str]:
+def drawn(
+    source: random.Random, words: tuple[list[str], list[str]], n_rules: int, n_steps: int, letters: str, length: int
+) -> tuple[MarkovAlgorithm, str]:
     """An algorithm of unseen rules and an input, meant to take n_steps steps; whether it does, its exact run says.
 
-    The run is planned: where no rule so far applies, a new one gets for its x an unseen word that stands somewhere in the
-    word, and for its y a random word or, half of the time, the x of an earlier rule, which then fires again. Rules that the plan does not need
-    are random. At last the order of the rules is drawn, so a rule can fire before its turn in the plan.
+    The run is planned: where no rule so far applies, a new one gets for its x an unseen word that stands somewhere in
+    the word, and for its y a random word or, half of the time, the x of an earlier rule, which then fires again. Rules
+    that the plan does not need are random. At last the order of the rules is drawn, so a rule can fire before its turn
+    in the plan.
     """
     (xs, ys), known = words, tuple(map(frozenset, words))
     start = word = "".join(source.choices(letters, k=length))
@@ -124,7 +129,8 @@ class Query:
 
 
 Harness = Callable[[MarkovAlgorithm, str, int], Generator[Query, str, str | None]]
-"""Asks queries, gets their answers, and returns the word at the halt, or None where more than the allowed steps were taken."""
+"""Asks queries, gets their answers, and returns the word at the halt, or None where more than the allowed steps were
+taken."""
 
 
 def in_order(algorithm: MarkovAlgorithm, word: str, most_steps: int):
@@ -159,7 +165,8 @@ def prompted(algorithm: MarkovAlgorithm, word: str, most_steps: int):
 
 @dataclass
 class Run:
-    """A run of an algorithm by a model: what was asked, what was answered, and the word at the halt, if it came to one."""
+    """A run of an algorithm by a model: what was asked, what was answered, and the word at the halt, if it came to
+    one."""
 
     trace: Trace
     """The exact run."""
@@ -170,7 +177,8 @@ class Run:
     @property
     def first_wrong(self) -> int | None:
         """The place of the first wrong answer."""
-        return next((i for i, (query, answer) in enumerate(zip(self.queries, self.answers)) if answer != query.expected), None)
+        asked = enumerate(zip(self.queries, self.answers))
+        return next((i for i, (query, answer) in asked if answer != query.expected), None)
 
 
 def execute(harness: Harness, traces: list[Trace], ask: Callable[[list[Query]], list[str]]) -> list[Run]:
@@ -182,9 +190,11 @@ def execute(harness: Harness, traces: list[Trace], ask: Callable[[list[Query]], 
     asking = [harness(run.trace.algorithm, run.trace.word, 2 * len(run.trace.steps)) for run in runs]
     going = [i for i, run in enumerate(runs) if proceed(run, asking[i], None)]
     while going:
-        for i, answer in zip(going, ask([runs[i].queries[-1] for i in going])):
+        answers = dict(zip(going, ask([runs[i].queries[-1] for i in going])))
+        for i, answer in answers.items():
             runs[i].answers.append(answer)
-        going = [i for i in going if is_word(runs[i].answers[-1], runs[i].trace.word) and proceed(runs[i], asking[i], runs[i].answers[-1])]
+        words = {i: answer for i, answer in answers.items() if is_word(answer, runs[i].trace.word)}
+        going = [i for i, answer in words.items() if proceed(runs[i], asking[i], answer)]
     return runs
 
 
@@ -305,8 +315,10 @@ def measured(rewriter: Rewriter, harness: Harness, traces: list[Trace], test: di
 
     steps              success by the number of steps T of the exact run
     followed           every answer right, by T
-    predicted          what the accuracy of single answers says: a^T, times r for each time a rule is to be refused; a and r
-                       are the shares of right answers on the states of the exact runs, where a rule applies and where none does
+    predicted          what the accuracy of single answers says: a^T, times r for each time a rule is to be refused; a
+    and r
+                       are the shares of right answers on the states of the exact runs, where a rule applies and where
+                       none does
     predicted_by_test  the same with a and r of the test sets "unseen" and "no_ops" (`test`)
     answers            a and r: right answers on the states of the exact runs ("applies", "refuses")
     place              right answers where a rule applies, by the place of the step in the exact run, from 1
@@ -319,18 +331,21 @@ def measured(rewriter: Rewriter, harness: Harness, traces: list[Trace], test: di
     applies = [query.applies for _, query in asked]
     answers = shares_by(["applies" if a else "refuses" for a in applies], right)
     found = [(run, query, ok) for (run, query), ok, a in zip(asked, right, applies) if a]
+    ok_where_applied = [ok for *_, ok in found]
     success, followed = [run.output == run.trace.output for run in runs], [run.first_wrong is None for run in runs]
-    wrong = [kind_of_error(run.queries[run.first_wrong], run.answers[run.first_wrong]) for run in runs if run.first_wrong is not None]
+    places = [(run, i) for run in runs if (i := run.first_wrong) is not None]
+    wrong = [kind_of_error(run.queries[i], run.answers[i]) for run, i in places]
     n_steps = [len(run.trace.steps) for run in runs]
+    on_states = {name: accuracy for name, (accuracy, _) in answers.items()}
     by_test = {"applies": test["unseen"]["exact_match"], "refuses": test["no_ops"]["exact_match"]}
     slices = {
         "steps": shares_by(n_steps, success),
         "followed": shares_by(n_steps, followed),
-        "predicted": shares_by(n_steps, [predicted(run, {name: a for name, (a, _) in answers.items()}) for run in truth]),
+        "predicted": shares_by(n_steps, [predicted(run, on_states) for run in truth]),
         "predicted_by_test": shares_by(n_steps, [predicted(run, by_test) for run in truth]),
         "answers": answers,
-        "place": shares_by([place(run, query) for run, query, _ in found], [ok for *_, ok in found]),
-        "ambiguous": shares_by(["yes" if ambiguous(run, query) else "no" for run, query, _ in found], [ok for *_, ok in found]),
+        "place": shares_by([place(run, query) for run, query, _ in found], ok_where_applied),
+        "ambiguous": shares_by(["yes" if ambiguous(run, query) else "no" for run, query, _ in found], ok_where_applied),
         "broke": {kind: [n / len(wrong), len(wrong)] for kind, n in sorted(Counter(wrong).items())},
     }
     return {"exact_match": share(success)[0], "followed": share(followed)[0], "n": len(runs), "slices": slices}
@@ -358,7 +373,8 @@ def ambiguous(run: Run, query: Query) -> bool:
 
 def run_algorithms(spec: AlgorithmSpec, checkpoint: Path, progress=lambda step, n_steps: None) -> dict:
     """`train.train_run` of the spec, and what the trained model makes of whole algorithms, as further sets of metrics:
-    "in_order/R" and "oracle/R" for each number of rules R, or "prompted/R" with several rules in the prompt (`measured`).
+    "in_order/R" and "oracle/R" for each number of rules R, or "prompted/R" with several rules in the prompt
+    (`measured`).
 
     Weights are not kept in records; they are read from the checkpoint that the training ends with.
     """

@@ -21,7 +21,8 @@ class TaskSpec(Spec):
     n_rules: int = 1000
     """Number of distinct training rules I (of rule sets, where `rules_in_prompt` > 1)."""
     n_examples: int = 1_000_000
-    """Budget N = I x S: training examples in all, each drawn afresh; where inputs are short, some coincide by chance."""
+    """Budget N = I x S: training examples in all, each drawn afresh; where inputs are short, some coincide by
+    chance."""
     alphabet_size: int = 26
     x_len: Range = (20, 20)
     y_len: Range = (20, 20)
@@ -37,8 +38,9 @@ class TaskSpec(Spec):
 
     Training and test are set apart; a word that belongs to two, such as aaaa, is left out of the test."""
     k: Range = (1, 1)
-    """Constrainedness of the restricted families: copies of the base word in a side. Uniform words have no k: where they
-    stand beside other families and k is a range, they get as many rules for each k, and a rule may then occur twice."""
+    """Constrainedness of the restricted families: copies of the base word in a side. Uniform words have no k: where
+    they stand beside other families and k is a range, they get as many rules for each k, and a rule may then occur
+    twice."""
     tail_alpha: float | None = None
     """Long tail: one weight a rule, U^(1/alpha), examples drawn in proportion. None: the same number for each rule."""
     rules_in_prompt: int = 1
@@ -54,19 +56,23 @@ class TaskSpec(Spec):
         for name in ("x_len", "y_len", "z_len"):
             low, high = getattr(self, name)
             self.require(1 <= low <= high <= 2000, name, "1 <= low <= high <= 2000")
-        self.require(len(self.occurrences) > 0 and min(self.occurrences) >= 1, "occurrences", "one or more numbers >= 1")
+        self.require(len(self.occurrences) > 0 and min(self.occurrences) >= 1, "occurrences",
+                     "one or more numbers >= 1")
         need = self.x_len[1] * max(self.occurrences)
         self.require(need <= self.z_len[0], "z_len", f"at least |x| * occurrences = {need}: the input must hold x")
         self.require(0 <= self.no_op_share <= 1, "no_op_share", "0 to 1")
         which = self.replace_which
-        self.require(which in ("first", "last", "all") or (isinstance(which, int) and which >= 1), "replace_which", "first, last, all, or k >= 1")
+        self.require(which in ("first", "last", "all") or (isinstance(which, int) and which >= 1), "replace_which",
+                     "first, last, all, or k >= 1")
         for family in self.families:
             if family not in FAMILIES:
                 raise unknown("TaskSpec family", family, FAMILIES)
         different = len(set(self.families)) == len(self.families)
-        self.require(len(self.families) > 0 and different, "families", f"one or more of {', '.join(FAMILIES)}, each once")
+        self.require(len(self.families) > 0 and different, "families",
+                     f"one or more of {', '.join(FAMILIES)}, each once")
         plain_words = self.families == ("uniform",)
-        self.require(not plain_words or self.k == (1, 1), "k", "1, where all words are uniform: k is for the other families")
+        self.require(not plain_words or self.k == (1, 1), "k",
+                     "1, where all words are uniform: k is for the other families")
         shortest = min(self.x_len[0], self.y_len[0])
         self.require(1 <= self.k[0] <= self.k[1] <= shortest, "k", f"1 to {shortest}, the shortest side")
         self.require(self.tail_alpha is None or self.tail_alpha > 0, "tail_alpha", "None or a number > 0")
@@ -75,8 +81,10 @@ class TaskSpec(Spec):
         plain_step = self.rules_in_prompt == self.n_steps == 1
         self.require(plain_step or which == "first", "replace_which", "first, where there are several rules or steps")
         chance = (self.z_len[1] - self.x_len[0] + 1) * self.rules_in_prompt / self.alphabet_size ** self.x_len[0]
-        self.require(chance <= 1, "alphabet_size", f"more letters or a longer x: by chance alone z would hold x {chance:.1f} times")
-        self.require(self.n_rules <= self.n_pairs(False), "n_rules", f"at most {self.n_pairs(False)}, the rules that {self.alphabet_size} letters allow")
+        self.require(chance <= 1, "alphabet_size",
+                     f"more letters or a longer x: by chance alone z would hold x {chance:.1f} times")
+        self.require(self.n_rules <= self.n_pairs(False), "n_rules",
+                     f"at most {self.n_pairs(False)}, the rules that {self.alphabet_size} letters allow")
 
     def prefix_len(self, side: Range, k: int = 1) -> int:
         """Leading letters (of the base word) that tell rules apart and training from test: as many as keep the number
@@ -97,7 +105,8 @@ class TaskSpec(Spec):
         return len(self.families) * (self.k[1] - self.k[0] + 1)
 
     def n_pairs(self, unseen: bool) -> int:
-        """Rules (rule sets) that training, or the test of unseen rules, can draw without a repetition within a group."""
+        """Rules (rule sets) that training, or the test of unseen rules, can draw without a repetition within a
+        group."""
         k = 1 if self.families == ("uniform",) else self.k[1]
         pairs = self.n_words(self.x_len, k)[unseen] * self.n_words(self.y_len, k)[unseen]
         return pairs * self.n_groups // self.rules_in_prompt
@@ -117,10 +126,12 @@ class ModelSpec(Spec):
         self.require(1 <= self.n_layer <= 64, "n_layer", "1 to 64")
         self.require(self.n_head >= 1, "n_head", "1 or more")
         self.require(self.n_embd <= 1 << 14, "n_embd", "at most 16384")
-        self.require(self.n_embd >= 1 and self.n_embd % self.n_head == 0, "n_embd", f"a multiple of n_head = {self.n_head}")
+        self.require(self.n_embd >= 1 and self.n_embd % self.n_head == 0, "n_embd",
+                     f"a multiple of n_head = {self.n_head}")
         if self.position not in POSITIONS:
             raise unknown("ModelSpec position", self.position, POSITIONS)
-        self.require(self.position == "learned" or self.n_embd // self.n_head % 2 == 0, "n_embd", "an even width per head for rotary positions")
+        self.require(self.position == "learned" or self.n_embd // self.n_head % 2 == 0, "n_embd",
+                     "an even width per head for rotary positions")
 
 
 @dataclass(frozen=True)
@@ -196,17 +207,21 @@ class RunSpec(Spec):
         self.require(len(names) > 0 and len(set(names)) == len(names), "evals", "one or more sets with different names")
         for e in self.evals:
             same = e.task is None or e.task.alphabet_size == self.task.alphabet_size
-            self.require(same, "evals", f"sets over the alphabet of {self.task.alphabet_size} letters that is trained on")
+            self.require(same, "evals",
+                         f"sets over the alphabet of {self.task.alphabet_size} letters that is trained on")
             if e.task and e.rules == "seen":
                 for name in DECIDE_RULES:
                     equal = getattr(e.task, name) == getattr(self.task, name)
                     self.require(equal, "evals", f"sets of seen rules with the {name} that is trained on")
-            if e.rules == "unseen" and (e.task is None or (e.task.families, e.task.k) == (self.task.families, self.task.k)):
+            task = e.task or self.task
+            if e.rules == "unseen" and (task.families, task.k) == (self.task.families, self.task.k):
                 one_letter = self.task.n_groups > 1 and min(self.task.x_len[0], self.task.y_len[0]) <= self.task.k[1]
-                self.require(not one_letter, "evals", "sets of unseen rules in words of k copies of two letters or more: aaaa belongs to every family and k")
+                self.require(not one_letter, "evals",
+                    "sets of unseen rules in words of k copies of two letters or more: aaaa belongs to every family and k")
             if e.task and e.rules == "unseen":
                 for side in ("x_len", "y_len"):
-                    words = f"sets of unseen rules with the {side}, families and k that are trained on, with no length in common, or with long words"
+                    words = f"sets of unseen rules with the {side}, families and k that are trained on, "
+                    words += "with no length in common, or with long words"
                     self.require(not may_coincide(self.task, e.task, side), "evals", words)
 
 
@@ -217,11 +232,11 @@ DECIDE_RULES = ("n_rules", "x_len", "y_len", "families", "k", "tail_alpha", "rul
 def may_coincide(trained: TaskSpec, tested: TaskSpec, side: str) -> bool:
     """Whether a side (x_len or y_len) of unseen rules of one task can be that of a training rule of another.
 
-    No, if no length is in common, or if the families and k trained on are among those tested, up to the same k, with the same
-    beginnings that tell training from test: these keep words apart within a family and k, and no test word has the form of
-    another. No also, if a test word is one of the training words in less than one of 1,000 cases: of words with m free
-    letters there are alphabet^m / 2 on each side, so one training word is met with a chance of 2 / alphabet^m, where m is
-    that of the task whose words are freer.
+    No, if no length is in common, or if the families and k trained on are among those tested, up to the same k, with
+    the same beginnings that tell training from test: these keep words apart within a family and k, and no test word has
+    the form of another. No also, if a test word is one of the training words in less than one of 1,000 cases: of words
+    with m free letters there are alphabet^m / 2 on each side, so one training word is met with a chance of 2 /
+    alphabet^m, where m is that of the task whose words are freer.
     """
     sides = [(task, getattr(task, side)) for task in (trained, tested)]
     (low, high), (low_tested, high_tested) = (lengths for _, lengths in sides)
@@ -253,8 +268,8 @@ class AlgorithmSpec(RunSpec):
     algorithm_rules: tuple[int, ...] = (2, 6)
     """Numbers of rules R of an algorithm."""
     algorithm_steps: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
-    """Numbers of steps T of an algorithm on its input. Those above 2R - 1 are left out: so long a run that halts needs more
-    rules that fire again, and would hardly be found by drawing."""
+    """Numbers of steps T of an algorithm on its input. Those above 2R - 1 are left out: so long a run that halts needs
+    more rules that fire again, and would hardly be found by drawing."""
     n_algorithms: int = 100
     """Algorithms, each with one input, of each number of rules and steps."""
 
@@ -266,17 +281,23 @@ class AlgorithmSpec(RunSpec):
             self.require(len(values) > 0 and len(set(values)) == len(values), name, "one or more different numbers")
             self.require(1 <= min(values) and max(values) <= 20, name, "1 to 20")
         shortest = 2 * min(self.algorithm_rules)
-        self.require(min(self.algorithm_steps) < shortest, "algorithm_steps", f"one below {shortest}, so that algorithms of {min(self.algorithm_rules)} rules can be found")
+        self.require(min(self.algorithm_steps) < shortest, "algorithm_steps",
+                     f"one below {shortest}, so that algorithms of {min(self.algorithm_rules)} rules can be found")
         self.require(1 <= self.n_algorithms <= 10_000, "n_algorithms", "1 to 10,000")
         several = task.rules_in_prompt > 1
-        self.require(not several or self.algorithm_rules == (task.rules_in_prompt,), "algorithm_rules", f"({task.rules_in_prompt},), the rules in the prompt")
+        self.require(not several or self.algorithm_rules == (task.rules_in_prompt,), "algorithm_rules",
+                     f"({task.rules_in_prompt},), the rules in the prompt")
         even = all(low == high for low, high in (task.x_len, task.y_len, task.z_len)) and task.x_len == task.y_len
-        self.require(even and task.families == ("uniform",), "task", "random words of one length, x as long as y: what is fed back keeps the length trained on")
-        self.require(task.n_steps == 1 and task.replace_which == "first", "task", "the first occurrence and one step: a step of a Markov algorithm")
+        self.require(even and task.families == ("uniform",), "task",
+                     "random words of one length, x as long as y: what is fed back keeps the length trained on")
+        self.require(task.n_steps == 1 and task.replace_which == "first", "task",
+                     "the first occurrence and one step: a step of a Markov algorithm")
         n_words = task.alphabet_size ** task.x_len[0]
-        self.require(n_words <= MOST_WORDS, "task", f"fewer letters or a shorter x: all words are listed, at most {MOST_WORDS} and not {n_words}")
+        self.require(n_words <= MOST_WORDS, "task",
+                     f"fewer letters or a shorter x: all words are listed, at most {MOST_WORDS} and not {n_words}")
         for name in NEEDED:
-            self.require(name in [e.name for e in self.evals], "evals", f"sets named {' and '.join(NEEDED)}, from which runs are predicted")
+            self.require(name in [e.name for e in self.evals], "evals",
+                         f"sets named {' and '.join(NEEDED)}, from which runs are predicted")
 
 
 @dataclass(frozen=True)
@@ -290,6 +311,6 @@ class ProbeSpec(RunSpec):
         super().check()
         self.require(1 <= self.n_probe <= 10**6, "n_probe", "1 to 1,000,000")
         t = self.task
-        plain_task = t.rules_in_prompt == t.n_steps == 1 and t.no_op_share == 0 and t.occurrences == (1,) and t.z_len[0] == t.z_len[1]
-        self.require(plain_task, "task", "one rule, one step, inputs of one length with one x in each")
+        one_step = t.rules_in_prompt == t.n_steps == 1 and t.no_op_share == 0 and t.occurrences == (1,)
+        self.require(one_step and t.z_len[0] == t.z_len[1], "task", "one rule, one step, inputs of one length with one x in each")
         self.require(t.n_rules >= 2, "task", "2 rules or more, to exchange their sides")

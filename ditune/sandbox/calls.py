@@ -3,10 +3,10 @@
     main.py check NAME ...    runs the tests; each NAME in them is a stand-in that sends a call and waits for the value
     main.py serve             runs the program and answers calls; it knows the arguments and nothing else of the tests
 
-What comes back is data, rebuilt from JSON: numbers, text, lists and so on, whose equality the program cannot change. Any
-other object stays with the program, and the tests hold its number; arguments are copies, so that a test does not see what
-a program does to them. So the tests are decided by values that the testing process compares itself; there is nothing in
-the program's reach to patch, and no secret to find.
+What comes back is data, rebuilt from JSON: numbers, text, lists and so on, whose equality the program cannot change.
+Any other object stays with the program, and the tests hold its number; arguments are copies, so that a test does not
+see what a program does to them. So the tests are decided by values that the testing process compares itself; there is
+nothing in the program's reach to patch, and no secret to find.
 
 One line of JSON a message: [name, arguments, keywords] one way, {"value": ...} or {"error": text} the other.
 """
@@ -134,7 +134,8 @@ class Caller:
 
 
 class Held:
-    """An object that stays with the program: equal to nothing but itself; it can be iterated, have attributes, be passed on."""
+    """An object that stays with the program: equal to nothing but itself; it can be iterated, have attributes, be
+    passed on."""
 
     def __init__(self, call: Caller, number: int):
         vars(self).update(_call=call, _number=number)
@@ -169,7 +170,8 @@ def check(names: list[str], reference: str, tests: str, call: Caller) -> dict:
 
 
 def main(task: str, *names: str) -> None:
-    """One end of the channel, in a sandbox: "serve" a program's functions to the other end, or judge them by tests that call them."""
+    """One end of the channel, in a sandbox: "serve" a program's functions to the other end, or judge them by tests that
+    call them."""
     def text(name):
         with open(name, encoding="utf-8") as file:
             return file.read()

@@ -119,7 +119,8 @@ def leave_the_machine() -> None:
     user, group, new = os.geteuid(), os.getegid(), NEW_MOUNTS | NEW_HOST | NEW_IPC | NEW_PROCESSES | NEW_NETWORK
     kernel("unshare", new if user == 0 else new | NEW_USERS)
     if user != 0:
-        for name, text in {"setgroups": "deny", "uid_map": f"{NOBODY} {user} 1", "gid_map": f"{NOBODY} {group} 1"}.items():
+        maps = {"uid_map": f"{NOBODY} {user} 1", "gid_map": f"{NOBODY} {group} 1"}
+        for name, text in ({"setgroups": "deny"} | maps).items():
             with open(f"/proc/self/{name}", "w") as file:
                 file.write(text)
     kernel("prctl", DEATH_SIGNAL, signal.SIGKILL)  # after unshare, which clears it
@@ -149,7 +150,8 @@ def be_init(job: dict, user: int) -> int:
 
 
 def make_tree(job: dict) -> None:
-    """A new root: the interpreter, its libraries and three devices, read-only, and FOLDER in memory. No /proc, no home."""
+    """A new root: the interpreter, its libraries and three devices, read-only, and FOLDER in memory. No /proc, no
+    home."""
     kernel("mount", None, b"/", None, RECURSIVE | PRIVATE, None)
     kernel("mount", b"none", b"/tmp", b"tmpfs", NO_SETUID | NO_DEVICES, b"mode=755,size=1m")
     os.mkdir("/tmp/old")
@@ -212,8 +214,8 @@ def become_program(job: dict, user: int) -> None:
 
 
 def keep_files(channel: int | None) -> None:
-    """Standard input is empty, standard error goes where the output does, `channel` becomes CHANNEL. All other files, that
-    for errors up to here among them, are closed as the interpreter starts, since Python never hands them on."""
+    """Standard input is empty, standard error goes where the output does, `channel` becomes CHANNEL. All other files,
+    that for errors up to here among them, are closed as the interpreter starts, since Python never hands them on."""
     sys.stderr = open(fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, CHANNEL + 1), "w")
     os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
     os.dup2(1, 2)
@@ -225,8 +227,8 @@ def keep_files(channel: int | None) -> None:
 def deny_system_calls() -> None:
     """A seccomp filter: a call in DENIED fails with EPERM, one of another machine ends the process.
 
-    clone(2) fails only where it would make a namespace. clone3(2), whose flags a filter cannot read, is said not to exist,
-    and the C library then takes clone.
+    clone(2) fails only where it would make a namespace. clone3(2), whose flags a filter cannot read, is said not to
+    exist, and the C library then takes clone.
     """
     machine = os.uname().machine
     if machine not in MACHINES:
@@ -236,7 +238,8 @@ def deny_system_calls() -> None:
     allow, kill, fail = 0x7FFF0000, 0x80000000, 0x00050000  # fail + number: the call gives that error
     number, machine_of_call, first_argument = 0, 4, 16  # offsets in struct seccomp_data
 
-    program = [(load, 0, 0, machine_of_call), (equal, 1, 0, MACHINES[machine]), (answer, 0, 0, kill), (load, 0, 0, number)]
+    program = [(load, 0, 0, machine_of_call), (equal, 1, 0, MACHINES[machine]), (answer, 0, 0, kill)]
+    program += [(load, 0, 0, number)]
     program += [(at_least, 0, 1, 0x40000000), (answer, 0, 0, fail + errno.EPERM)]  # the x32 calls of x86_64
     for numbers in DENIED.values():
         program += [(equal, 0, 1, numbers[column]), (answer, 0, 0, fail + errno.EPERM)]

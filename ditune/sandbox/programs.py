@@ -4,15 +4,16 @@
     run("print(1)").output == "1\\n"
 
 A program sees the standard library, read-only, and one empty folder in memory, where it starts. It has no network,
-no home folder, no /proc, no other process, no environment, no input and no rights; Limits bound the rest. When it ends, or
-its time does, the kernel kills whatever it has started. How: `ditune.jail`.
+no home folder, no /proc, no other process, no environment, no input and no rights; Limits bound the rest. When it ends,
+or its time does, the kernel kills whatever it has started. How: `ditune.jail`.
 
 Where the kernel does not grant all of this, nothing runs: `SandboxError` names what is missing. The least that is asked
 for, and tried out before the first program, is PROTECTIONS.
 
 What a determined program could still do: use a hole in the kernel, which it shares with everything else here; read what
-any user can read in the folders of system libraries; take up to `processes` cores for the wall time and up to `processes`
-times `memory_mb` of memory; find out that it is in a sandbox, the version of the kernel, and how busy the machine is.
+any user can read in the folders of system libraries; take up to `processes` cores for the wall time and up to
+`processes` times `memory_mb` of memory; find out that it is in a sandbox, the version of the kernel, and how busy the
+machine is.
 """
 
 import contextlib
@@ -50,7 +51,8 @@ class Limits(Spec):
     """What one program may take. Beyond it the program gets an error, or is killed (processor and wall time)."""
 
     wall_seconds: float = 10.0
-    """From the start of the sandbox, which itself takes a tenth of a second of a free core, to the end of all that it started."""
+    """From the start of the sandbox, which itself takes a tenth of a second of a free core, to the end of all that it
+    started."""
     cpu_seconds: int = 10
     """Processor time of a process."""
     memory_mb: int = 512
@@ -102,8 +104,8 @@ class Program:
     def __init__(self, files: Mapping[str, str], arguments: Sequence[str], limits: Limits, channel: int | None):
         self.begin, self.output, self.errors = time.monotonic(), memory_file(), memory_file()
         job = {"files": dict(files), "arguments": list(arguments), "channel": channel, "resources": limits.resources()}
-        job |= {"wall_seconds": limits.wall_seconds, "folder_bytes": limits.folder_mb * MB, "folder_files": limits.folder_files}
-        job |= {"python": interpreter(), "library": libraries(), "parent": os.getpid()}
+        job |= {"folder_bytes": limits.folder_mb * MB, "folder_files": limits.folder_files}
+        job |= {"wall_seconds": limits.wall_seconds, "python": interpreter(), "library": libraries(), "parent": os.getpid()}
         with memory_file(json.dumps(job)) as given:
             self.launcher = subprocess.Popen(
                 [interpreter(), "-I", "-S", str(LAUNCHER)],
@@ -131,7 +133,7 @@ class Program:
 
 
 @contextlib.contextmanager
-def _started(files: Mapping[str, str], arguments: Sequence[str], limits: Limits, channel: int | None) -> Iterator[Program]:
+def _started(files, arguments, limits: Limits, channel: int | None) -> Iterator[Program]:
     program = Program(files, arguments, limits, channel)
     try:
         yield program
@@ -145,8 +147,8 @@ def started(
 ) -> Iterator[Program]:
     """Start `main.py` of files {name: text} with arguments; at the end of the block it is killed.
 
-    channel is an open file that the program gets as number `jail.CHANNEL`. Raises SandboxError where the program would be
-    unprotected.
+    channel is an open file that the program gets as number `jail.CHANNEL`. Raises SandboxError where the program would
+    be unprotected.
     """
     if missing := missing_protections():
         raise SandboxError(f"generated code is not run here, for it would be unprotected: {'; '.join(missing)}")
@@ -160,7 +162,7 @@ def run(program: str, limits: Limits = DEFAULT) -> Outcome:
         return running.wait()
 
 
-# ---- what the sandbox is made of ---------------------------------------------------------------------------------------
+# ---- what the sandbox is made of -------------------------------------------------------------------------------------
 
 
 def memory_file(text: str = "") -> io.BufferedRandom:
@@ -189,7 +191,7 @@ def libraries() -> list[str]:
     return [path for path in dict.fromkeys(of_system + of_python) if os.path.lexists(path)]
 
 
-# ---- whether it holds ----------------------------------------------------------------------------------------------------
+# ---- whether it holds ------------------------------------------------------------------------------------------------
 
 
 PROBE = """
@@ -203,7 +205,8 @@ def fails(action, *arguments):
         return True
     return False
 
-families = [getattr(socket, name) for name in ("AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK", "AF_VSOCK") if hasattr(socket, name)]
+names = "AF_INET AF_INET6 AF_UNIX AF_NETLINK AF_VSOCK".split()
+families = [getattr(socket, name) for name in names if hasattr(socket, name)]
 print(json.dumps({
     "network": all(fails(socket.socket, family) for family in families),
     "files": all(fails(open, os.path.join(folder, "probe"), "w") for folder in outside),
@@ -221,7 +224,8 @@ def missing_protections() -> tuple[str, ...]:
         return (f"the sandbox is made of what Linux offers; this is {sys.platform}",)
     shown, home = [*libraries(), "/dev/null"], os.path.expanduser("~")
     in_home = [os.path.join(home, name) for name in (os.listdir(home) if os.access(home, os.R_OK) else [])]
-    hidden = [path for path in [*in_home, str(LAUNCHER)] if not any(f"{name}/".startswith(f"{path}/") for name in shown)]
+    paths = [*in_home, str(LAUNCHER)]
+    hidden = [path for path in paths if not any(f"{name}/".startswith(f"{path}/") for name in shown)]
     outside = ["/", "/tmp", "/usr/lib", home, *shown]
     try:
         with _started({"main.py": PROBE}, [json.dumps(hidden), json.dumps(outside)], DEFAULT, None) as program:

@@ -1,7 +1,7 @@
 """The kinds of runs: for each class of specs that has records, what computes it, what it costs, and what it needs.
 
-The folders that compute (`rewriting`, `active`, `language`) register theirs in `runs.py`, in functions that import what is
-heavy when they are called: looking up a record loads no torch.
+The folders that compute (`rewriting`, `active`, `language`) register theirs in `runs.py`, in functions that import what
+is heavy when they are called: looking up a record loads no torch.
 """
 
 from collections.abc import Callable
