@@ -10,8 +10,8 @@ from test_natural import tree
 from ditune.active.scorers import Prompts, Rows
 from ditune.active.uncertainty import UncertaintySpec, perturbed
 from ditune.language import instructions, natural_runs
-from ditune.language.made_tasks import made_tasks
 from ditune.language.natural import KINDS, SPLITS, Task, usable
+from ditune.language.natural import load as pool
 from ditune.language.natural_runs import (
     chosen,
     first_run,
@@ -71,12 +71,12 @@ def home(tmp_path, monkeypatch):
 
 
 def test_a_split_has_its_shares_of_both_kinds_and_no_task_twice_and_the_test_is_that_of_all_seeds():
-    spec = rounds(n_validation=6, n_initial=6, n_candidates=12, n_test=5, share=1 / 3)
+    spec = rounds(n_validation=4, n_initial=6, n_candidates=12, n_test=5, share=1 / 3)
     parts = {seed: split_of(spec.replace(seed=seed)) for seed in (0, 1)}
     names = [task.name for tasks in parts[0].values() for task in tasks]
-    assert len(names) == len(set(names)) == 29 and parts[0]["test"] == parts[1]["test"] and parts[0]["initial"] != parts[1]["initial"]
+    assert len(names) == len(set(names)) == 27 and parts[0]["test"] == parts[1]["test"] and parts[0]["initial"] != parts[1]["initial"]
     kinds = {name: sum(task.kind == "classification" for task in tasks) for name, tasks in parts[0].items()}
-    assert kinds == {"test": 2, "validation": 3, "initial": 2, "candidates": 4}
+    assert kinds == {"test": 2, "validation": 2, "initial": 2, "candidates": 4}
     out = parts[0]["test"][0].name
     assert out not in {task.name for task in split_of(spec.replace(left_out=(out,)))["test"]}
     assert {task.split for task in parts[0]["test"]} == {"test"} and all(task.split == "train" for name in ("validation", "initial", "candidates") for task in parts[0][name])
@@ -91,7 +91,7 @@ def test_the_papers_pool_is_split_into_the_papers_numbers(monkeypatch):
 
 
 def test_too_small_a_pool_is_refused():
-    with pytest.raises(SpecError, match="the pools made_tasks leave 38 initial tasks and 0 candidates; needed: 50"):
+    with pytest.raises(SpecError, match="the pools made_tasks leave 27 initial tasks and 0 candidates; needed: 50"):
         split_of(rounds(n_initial=50, n_validation=0))
 
 
@@ -108,7 +108,7 @@ def plain_probability(lm, prompt: tuple, answer: tuple, most: int = 99) -> float
 
 
 def test_measures_are_those_of_whole_prompts_read_one_by_one():
-    lm, tasks = load("tiny"), made_tasks()[:2]
+    lm, tasks = load("tiny"), pool("made_tasks")[:2]
     template, scorer, how = Template(lm, 200), OwnScorer(lm, 2), UncertaintySpec(n=2, k=2, max_tokens=2)
     prompts = [template.task(task) for task in tasks]
     columns, answers = measured(scorer, prompts, how, 7, [[outputs for _, outputs in task.instances] for task in tasks])
@@ -171,7 +171,7 @@ def test_a_task_with_fewer_instances_than_asked_for_is_measured_on_those_it_has(
 
 
 def test_a_paraphrased_prompt_keeps_the_examples_of_the_definition():
-    task = replace(made_tasks()[0], paraphrases=("long " * 60,))
+    task = replace(pool("made_tasks")[0], paraphrases=("long " * 60,))
     template = Template(load("tiny"), 400)
     whole, other = template.task(task), template.task(task, task.paraphrases[0], 2)
     assert n_examples(whole) == n_examples(other) == 2 and n_examples(template.task(task, task.paraphrases[0])) < 2
@@ -180,7 +180,7 @@ def test_a_paraphrased_prompt_keeps_the_examples_of_the_definition():
 def test_no_run_encodes_a_text_twice(home, monkeypatch):
     seen, encode = [], Pretrained.encode
     monkeypatch.setattr(Pretrained, "encode", lambda self, text: seen.append(text) or encode(self, text))
-    few = {split: [task for task in made_tasks() if task.split == split][:12] for split in SPLITS}
+    few = {split: [task for task in pool("made_tasks") if task.split == split][:12] for split in SPLITS}
     monkeypatch.setattr(natural_runs, "usable", lambda pools, most_letters, split="train": few[split])
     measured = InstructionsSpec.of(**SHARED | {"most_letters": 200}, pool="made_general", test=["made_reasoning"], n_candidates=5, n_test=3)
     for run, spec in ((map_run, MapSpec.of(**SHARED, pool=["made_tasks"], n=2, most_head=120)), (first_run, rounds().first), (instructions_run, measured)):
@@ -194,7 +194,7 @@ def test_no_run_encodes_a_text_twice(home, monkeypatch):
 
 def test_the_map_measures_every_task_and_goes_on_after_a_kill(home, monkeypatch):
     spec, told = MapSpec.of(**SHARED, pool=["made_tasks"], n=1, most_head=60), []
-    few = [replace(task, paraphrases=task.paraphrases[:i]) for i, task in enumerate(made_tasks()[:5])]
+    few = [replace(task, paraphrases=task.paraphrases[:i]) for i, task in enumerate(pool("made_tasks")[:5])]
     monkeypatch.setattr(natural_runs, "usable", lambda pools, most_letters: few)
     monkeypatch.setattr(natural_runs, "GROUP", 2)
     whole = map_run(spec, home / "a.safetensors")
@@ -236,7 +236,7 @@ def test_strategies_of_a_seed_share_the_first_round_and_a_killed_run_ends_as_an_
 
 def test_rounds_on_other_data_than_their_first_round_are_refused(home, monkeypatch):
     first = first_run(rounds().first, home / "first.safetensors")
-    changed = [replace(task, definition=f"{task.definition} Quickly.") for task in made_tasks()]
+    changed = [replace(task, definition=f"{task.definition} Quickly.") for task in pool("made_tasks")]
     monkeypatch.setattr("ditune.language.natural.load", lambda name: changed)
     with pytest.raises(SpecError, match="the pools made_tasks have changed since the first round of this seed was recorded"):
         rounds_run(rounds(), home / "r.safetensors", nothing, first)

@@ -6,7 +6,7 @@ file is.
     BENCHMARKS   programming problems with their tests  read by `codegen.load`
 
 Their files are looked up in the folder DITUNE_DATA. A set or pool can also be a path, or a data set of the Hugging Face
-hub. Without any files, this package makes the set itself (`made`, `made_tasks`).
+hub. Without any files, this package makes the set itself (`made`).
 """
 
 import gzip
@@ -102,14 +102,14 @@ SETS = {
         "general",
         eval_only=True,
     ),
-    "made_general": Source(MADE, "ditune.substitutes", (), "general"),
+    "made_general": Source(MADE, "ditune.language.made", (), "general"),
     "gsm8k_train": Source(
         "MIT",
         "github.com/openai/grade-school-math, grade_school_math/data/train.jsonl",
         files("gsm8k_train"),
         "reasoning",
     ),
-    "made_reasoning": Source(MADE, "ditune.substitutes", (), "reasoning"),
+    "made_reasoning": Source(MADE, "ditune.language.made", (), "reasoning"),
 }
 """Sets of instructions, by domain; of each domain those come first that the paper used, or that are nearest to them."""
 
@@ -117,7 +117,7 @@ HUMAN = ("self_instruct_seed", "dolly", "dolly_3k")
 """Sets whose answers people wrote."""
 
 POOLS = {
-    "made_tasks": Source(MADE, "ditune.made_tasks"),
+    "made_tasks": Source(MADE, "ditune.language.made"),
     "natural_instructions": Source(
         "Apache-2.0",
         "github.com/allenai/natural-instructions (Super-NaturalInstructions)",

@@ -89,8 +89,8 @@ class Problem:
 def load(benchmark: str) -> list[Problem]:
     """The test problems of a benchmark of the catalogue, in the order of its file. SpecError: it is not here.
 
-    HumanEval has 164. MBPP has 500; its prompt is a docstring of the task and the first of three tests, so that the name
-    of the function is known.
+    HumanEval has 164. MBPP has 500; its prompt is a docstring of the task and the first of three tests, so that the
+    name of the function is known.
     """
     check_here("benchmark", benchmark)
     problem, path, problems = humaneval_problem if benchmark == "humaneval" else mbpp_problem, find(benchmark), []

@@ -1,4 +1,4 @@
-"""Data for a machine that has none: functions of Python's standard library, and instructions made up here.
+"""Data for a machine that has none: functions of Python's standard library, instructions and tasks made up here.
 
 Code: the docstring of each plain function asks for the function. General and reasoning: templates over small word
 lists in ten unrelated domains; example number i of a domain is a function of (domain, seed, i) alone. All are triples
@@ -253,3 +253,148 @@ def instructions(domains, n: int, seed: int = 0) -> list[tuple[str, Triple]]:
             i += 1
         columns.append([(domain.__name__, triple) for triple in found])
     return [example for row in zip(*columns) for example in row]
+
+
+# ---- tasks with instances --------------------------------------------------------------------------------------------
+
+N_INSTANCES, N_WORKED = 30, 2  # of a task, and the worked examples before them
+KIND_OF = {word: kind for kind, words in KINDS.items() for word in words}
+
+
+def said(value) -> str:
+    """An input or an answer as text."""
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    if isinstance(value, date):
+        return f"{value.day} {MONTHS[value.month - 1]} {value.year}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def some_words(draw: Random) -> list[str]:
+    return draw.sample(WORDS, draw.randint(3, 6))
+
+
+def thing(draw: Random) -> str:
+    return f"{draw.choice(COLOURS)} {draw.choice(WORDS)}"
+
+
+def one_number(draw: Random) -> int:
+    return draw.randint(1, 99)
+
+
+def three_numbers(draw: Random) -> list[int]:
+    return draw.sample(range(1, 50), 3)
+
+
+def statement(draw: Random) -> str:
+    return f"The {thing(draw)} is {draw.choice(PLACES)}."
+
+
+def some_day(draw: Random) -> date:
+    return date(1995, 1, 1) + timedelta(draw.randrange(11_000))
+
+
+def two_years(draw: Random) -> list[int]:
+    return draw.sample(range(1800, 2025), 2)
+
+
+def one_odd(draw: Random) -> list[str]:
+    kind, other = draw.sample(sorted(KINDS), 2)
+    return draw.sample([*draw.sample(KINDS[kind], 3), draw.choice(KINDS[other])], 4)
+
+
+def two_things(draw: Random) -> list[str]:
+    kind, other = draw.sample(sorted(KINDS), 2)
+    return draw.sample(KINDS[kind], 2) if draw.random() < 0.5 else [draw.choice(KINDS[kind]), draw.choice(KINDS[other])]
+
+
+def odd(words: list[str]) -> str:
+    kinds = [KIND_OF[word] for word in words]
+    return next(word for word, kind in zip(words, kinds) if kinds.count(kind) == 1)
+
+
+TASKS = {
+    "lists": {
+        "sort_words": ("Sort the words.", "Put them in alphabetical order.", some_words, sorted),
+        "reverse_list": ("Write the list in reverse order.", "Begin with its end.", some_words, lambda w: w[::-1]),
+        "first_word": ("Answer with the first word.", "Which word begins the list?", some_words, lambda w: w[0]),
+        "last_word": ("Answer with the last word.", "Which word ends the list?", some_words, lambda w: w[-1]),
+        "longest": ("Which word is longest?", "Find the word of most letters.", some_words, lambda w: max(w, key=len)),
+        "count_words": ("Count the words of the list.", "How many words are listed?", some_words, len),
+        "drop_first": ("Leave out the first word.", "Write all words but the first.", some_words, lambda w: w[1:]),
+        "swap_ends": ("Exchange the first and the last word.", "Let the two ends change places.",
+                      some_words, lambda w: [w[-1], *w[1:-1], w[0]]),
+        "join_words": ("Join the words with hyphens.", "Put hyphens for commas.", some_words, "-".join),
+    },
+    "letters": {
+        "capitals": ("Write the words in capital letters.", "Change all letters to upper case.", thing, str.upper),
+        "backwards": ("Write all letters in reverse order.", "Spell it from the end.", thing, lambda t: t[::-1]),
+        "first_letter": ("Answer with the first letter.", "Which letter begins the text?", thing, lambda t: t[0]),
+        "count_letters": ("Count the letters of the second word.", "How many letters has the second word?",
+                          thing, lambda t: len(t.split()[1])),
+        "spell": ("Write all letters with spaces between them.", "Spell the words letter by letter.",
+                  thing, lambda t: " ".join(t.replace(" ", ""))),
+    },
+    "numbers": {
+        "largest": ("Answer with the largest number.", "Which number is the greatest?", three_numbers, max),
+        "smallest": ("Answer with the smallest number.", "Which number is the least?", three_numbers, min),
+        "add": ("Add the three numbers.", "What is the sum of the numbers?", three_numbers, sum),
+        "sort_numbers": ("Write the numbers in ascending order.", "Sort them.", three_numbers, sorted),
+        "next_number": ("Which number comes next?", "Add one to the number.", one_number, lambda n: n + 1),
+        "times_ten": ("Multiply the number by ten.", "Give ten times the number.", one_number, lambda n: 10 * n),
+    },
+    "questions with yes or no": {
+        "is_even": ("Is the number even? Answer Yes or No.", "Can the number be divided by two? Answer Yes or No.",
+                    one_number, lambda n: n % 2 == 0),
+        "is_above_50": ("Answer Yes if the number is above 50, otherwise No.", "Is the number larger than fifty?",
+                        one_number, lambda n: n > 50),
+        "is_ascending": ("Do the numbers ascend? Answer Yes or No.", "Is each number larger than the one before it?",
+                         three_numbers, lambda n: n == sorted(n)),
+        "holds_e": ("Answer Yes if one of the letters is e, otherwise No.", "Is there an e in the words?",
+                    thing, lambda t: "e" in t),
+        "is_long": ("Have the words more than ten letters? Answer Yes or No.", "Are there more than ten letters?",
+                    thing, lambda t: len(t) > 11),
+    },
+    "sentences": {
+        "negate": ("Negate the sentence.", "Say that the sentence is not the case.",
+                   statement, lambda t: t.replace(" is ", " is not ", 1)),
+        "which_colour": ("Answer with the colour.", "Which colour is named?", statement, lambda t: t.split()[1]),
+        "which_place": ("Where is the thing?", "Name the place.", statement, lambda t: t[:-1].split(" is ")[1]),
+    },
+    "dates": {
+        "which_month": ("Answer with the month.", "In which month is it?", some_day, lambda d: MONTHS[d.month - 1]),
+        "iso_date": ("Write the date as YYYY-MM-DD.", "Change the date to ISO's form.", some_day, date.isoformat),
+        "earlier_year": ("Answer with the earlier year.", "Which year came first?", two_years, min),
+        "first_half": ("Is the date before July? Answer Yes or No.", "Is the date in the first half of its year?",
+                       some_day, lambda d: d.month <= 6),
+    },
+    "categories of things": {
+        "odd_one_out": ("Three things are of one kind. Which is not?", "Which does not belong?", one_odd, odd),
+        "same_kind": ("Are both of one kind, such as two fruits? Answer Yes or No.", "Do both name the same kind?",
+                      two_things, lambda w: KIND_OF[w[0]] == KIND_OF[w[1]]),
+    },
+}  # fmt: skip
+"""By category and name: definition, paraphrase, what draws an input, and its answer."""
+TEST = ("dates", "categories of things")
+"""The categories of the test: no training task is of their kind, as in Super-NaturalInstructions."""
+
+
+def tasks() -> list[dict]:
+    """The tasks in the form of Super-NaturalInstructions. Instance i of a task is a function of (task, i) alone."""
+    found = []
+    for category, named in TASKS.items():
+        for name, (definition, paraphrase, draw, answer) in named.items():
+            inputs = [draw(Random(f"{name}/{i}")) for i in range(20 * N_INSTANCES)]
+            pairs = list({said(value): said(answer(value)) for value in inputs}.items())[: N_WORKED + N_INSTANCES]
+            found.append({
+                "name": f"made_{name}",
+                "Definition": definition,
+                "alt_definitions": [paraphrase],
+                "Positive Examples": [{"input": text, "output": output} for text, output in pairs[:N_WORKED]],
+                "Instances": [{"input": text, "output": output} for text, output in pairs[N_WORKED:]],
+                "Categories": [category],
+                "Source": "ditune.language.made",
+                "license": "MIT",
+                "split": "test" if category in TEST else "train",
+            })  # fmt: skip
+    return found

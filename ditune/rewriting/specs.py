@@ -217,7 +217,7 @@ class RunSpec(Spec):
             if e.rules == "unseen" and (task.families, task.k) == (self.task.families, self.task.k):
                 one_letter = self.task.n_groups > 1 and min(self.task.x_len[0], self.task.y_len[0]) <= self.task.k[1]
                 self.require(not one_letter, "evals",
-                    "sets of unseen rules in words of k copies of two letters or more: aaaa belongs to every family and k")
+                    "sets of unseen rules in words of k copies of two letters or more: aaaa is of every family and k")
             if e.task and e.rules == "unseen":
                 for side in ("x_len", "y_len"):
                     words = f"sets of unseen rules with the {side}, families and k that are trained on, "
@@ -311,6 +311,7 @@ class ProbeSpec(RunSpec):
         super().check()
         self.require(1 <= self.n_probe <= 10**6, "n_probe", "1 to 1,000,000")
         t = self.task
-        one_step = t.rules_in_prompt == t.n_steps == 1 and t.no_op_share == 0 and t.occurrences == (1,)
-        self.require(one_step and t.z_len[0] == t.z_len[1], "task", "one rule, one step, inputs of one length with one x in each")
+        plain = t.rules_in_prompt == t.n_steps == 1 and t.no_op_share == 0 and t.occurrences == (1,)
+        plain = plain and t.z_len[0] == t.z_len[1]
+        self.require(plain, "task", "one rule, one step, inputs of one length with one x in each")
         self.require(t.n_rules >= 2, "task", "2 rules or more, to exchange their sides")

@@ -105,7 +105,8 @@ class Program:
         self.begin, self.output, self.errors = time.monotonic(), memory_file(), memory_file()
         job = {"files": dict(files), "arguments": list(arguments), "channel": channel, "resources": limits.resources()}
         job |= {"folder_bytes": limits.folder_mb * MB, "folder_files": limits.folder_files}
-        job |= {"wall_seconds": limits.wall_seconds, "python": interpreter(), "library": libraries(), "parent": os.getpid()}
+        job |= {"wall_seconds": limits.wall_seconds}
+        job |= {"python": interpreter(), "library": libraries(), "parent": os.getpid()}
         with memory_file(json.dumps(job)) as given:
             self.launcher = subprocess.Popen(
                 [interpreter(), "-I", "-S", str(LAUNCHER)],
