@@ -35,9 +35,10 @@ def rows(n_models=1, batch=3, seed=1):
     return torch.randint(0, TOKENS, (n_models, batch, POSITIONS), generator=torch.Generator().manual_seed(seed))
 
 
-def test_logits_and_gradients_equal_those_of_transformers():
+@pytest.mark.parametrize("batch", [3, 20])  # fewer and more rows than tokens: with more, the first layer's are looked up
+def test_logits_and_gradients_equal_those_of_transformers(batch):
     spec, shapes, flat = small()
-    theirs, tokens = to_transformers(spec, shapes, flat[0]), rows()
+    theirs, tokens = to_transformers(spec, shapes, flat[0]), rows(batch=batch)
     expected = theirs(tokens[0]).logits
     expected.square().mean().backward()
     flat.requires_grad_(True)
@@ -78,9 +79,10 @@ def test_initial_weights_have_the_spread_of_transformers():
 
 
 @pytest.mark.parametrize("position", ["learned", "rotary"])
-def test_a_packed_member_equals_the_model_alone(position):
+@pytest.mark.parametrize("batch", [3, 20])
+def test_a_packed_member_equals_the_model_alone(position, batch):
     spec, shapes, flat = small(position, n_models=3)
-    tokens = rows(n_models=3)
+    tokens = rows(n_models=3, batch=batch)
     packed = forward(spec, unflatten(flat, shapes), tokens)
     alone = torch.cat([forward(spec, unflatten(flat[m : m + 1], shapes), tokens[m : m + 1]) for m in range(3)])
     torch.testing.assert_close(packed, alone, rtol=1e-4, atol=1e-5)
@@ -149,9 +151,12 @@ def test_gelu_and_its_slope_equal_torch():
     torch.testing.assert_close(ours, theirs)
 
 
-@pytest.mark.parametrize("n_queries", [1, 4, 9])
-def test_attention_equals_torchs_scaled_dot_product(n_queries):
+@pytest.mark.parametrize("start", [0, 5, 8])
+def test_attention_and_its_slope_equal_torchs_scaled_dot_product(start):
     random = torch.Generator().manual_seed(0)
-    q, k, v = (torch.randn(2, 3, 9, 4, generator=random) for _ in range(3))
-    expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)[:, :, -n_queries:]
-    torch.testing.assert_close(attend(q[:, :, -n_queries:], k, v), expected)
+    qkv = torch.randn(2, 9, 3, 3, 4, dtype=torch.float64, generator=random, requires_grad=True)
+    expected = torch.nn.functional.scaled_dot_product_attention(*qkv.permute(2, 0, 3, 1, 4), is_causal=True).transpose(1, 2)[:, start:]
+    torch.testing.assert_close(attend(qkv, start), expected)
+    weight = torch.randn(expected.shape, dtype=torch.float64, generator=random)
+    ours, theirs = (torch.autograd.grad((y * weight).sum(), qkv)[0] for y in (attend(qkv, start), expected))
+    torch.testing.assert_close(ours, theirs)

@@ -6,10 +6,10 @@ import torch.nn.functional as F
 
 import ditune.rewriting.train
 from ditune.rewriting.evaluate import answer_targets, answered, eval_examples, evaluate, greedy
-from ditune.rewriting.model import forward
-from ditune.rewriting.optim import Optimizer, orthogonalise, schedule
+from ditune.rewriting.model import MATRICES, forward
+from ditune.rewriting.optim import UPDATE_RMS, Optimizer, orthogonalise, schedule
 from ditune.rewriting.specs import RunSpec, TrainSpec
-from ditune.rewriting.tasks import Alphabet, training_examples
+from ditune.rewriting.tasks import Alphabet, prompt_length, training_examples
 from ditune.rewriting.train import Pack, train_pack, train_run
 
 EVALS = [{"name": "unseen", "n_examples": 200}, {"name": "seen", "rules": "seen", "n_examples": 200}]
@@ -100,6 +100,21 @@ def test_adamw_and_clipping_equal_torchs_own():
     torch.testing.assert_close(flat, theirs.detach(), rtol=1e-4, atol=1e-6)
 
 
+def test_muon_adds_gradients_up_with_its_momentum_and_looks_ahead():
+    spec = TrainSpec(optimizer="muon", muon_lr=0.1, muon_momentum=0.7, weight_decay=0.0, clip=1e9)
+    shapes = {"b": (3,)} | {name: (2, 4, 4) for name in MATRICES}
+    random = torch.Generator().manual_seed(0)
+    flat = torch.randn(1, 3 + 4 * 32, generator=random)
+    expected, total, ours = flat[:, 3:].clone(), torch.zeros(1, 4 * 32), Optimizer(spec, shapes, flat)
+    for _ in range(3):
+        grad = torch.randn(flat.shape, generator=random)
+        ours.update(flat, grad)
+        total = 0.7 * total + grad[:, 3:]
+        turned = orthogonalise((grad[:, 3:] + 0.7 * total).view(1, 8, 4, 4)).flatten(1)
+        expected -= 0.1 * UPDATE_RMS * 4**0.5 * turned
+    torch.testing.assert_close(flat[:, 3:], expected, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("shape", [(8, 8), (8, 24), (32, 8)])
 def test_orthogonalise_brings_every_singular_value_near_one(shape):
     g = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
@@ -155,6 +170,16 @@ def test_teacher_forced_exact_match_equals_greedy_decoding_row_by_row(half_train
         said = greedy(run.model, w, torch.tensor(row[:first])[None, None], end - first)
         expected.append(said[0, 0].tolist() == row[first:end])
     assert right[0].tolist() == expected and 0 < sum(expected) < 200
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_copies_are_those_that_a_second_pass_over_every_row_finds(half_trained, index):
+    run, w = half_trained
+    pad = Alphabet(4).pad
+    rows, copies = (eval_examples(run, run.evals[index], 0, 200, "cpu", copy=copy).tokens[None] for copy in (False, True))
+    right, copied = (answered(run.model, w, tokens, prompt_length(run.task), pad)[0] for tokens in (rows, copies))
+    expected = (copied & ~right).double().mean().item()
+    assert evaluate([run], w, index, 200)[0]["copies"] == expected > 0
 
 
 def test_results_do_not_depend_on_the_evaluation_batch(half_trained, monkeypatch):

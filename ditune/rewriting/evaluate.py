@@ -18,15 +18,25 @@ SLICES = ("no_op", "occurrences", "family", "k", "x_len", "z_len")
 
 
 @torch.no_grad()
+def said(spec: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, start: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logarithms of the probabilities that rows (M, B, T) give each token from column `start` on, (M, B, T - start, V) fp32,
+    and the most likely tokens, (M, B, T - start)."""
+    logits = forward(spec, w, tokens[:, :, :-1].long(), start - 1).float()
+    return logits.log_softmax(dim=-1), logits.argmax(dim=-1)
+
+
+@torch.no_grad()
 def answered(spec: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, start: int, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Of rows (M, B, T) whose answers start at column `start` or later: is the whole answer right (M, B) bool, and the
     mean negative log-likelihood of its tokens (M, B). What of a prompt lies behind `start` is not scored."""
-    targets = answer_targets(tokens, start, pad)
-    logits = forward(spec, w, tokens[:, :, :-1].long(), start - 1).float()
+    return verdicts(*said(spec, w, tokens, start), answer_targets(tokens, start, pad), pad)
+
+
+def verdicts(log_p: torch.Tensor, best: torch.Tensor, targets: torch.Tensor, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """What `answered` gives, from what was said and the targets, (M, B, A)."""
     scored = targets != pad
-    right = (logits.argmax(dim=-1) == targets) | ~scored
-    nll = -logits.log_softmax(dim=-1).gather(-1, targets.long()[..., None])[..., 0]
-    return right.all(dim=-1), (nll * scored).sum(dim=-1) / scored.sum(dim=-1)
+    nll = -log_p.gather(-1, targets.long()[..., None])[..., 0]
+    return ((best == targets) | ~scored).all(dim=-1), (nll * scored).sum(dim=-1) / scored.sum(dim=-1)
 
 
 def answer_targets(tokens: torch.Tensor, start: int, pad: int) -> torch.Tensor:
@@ -70,7 +80,7 @@ def evaluate(runs: list[RunSpec], w: dict[str, torch.Tensor], index: int, n: int
     exact_match: share of right answers; copies: share of answers that repeat the input (where that is not right);
     nll: mean negative log-likelihood of the answer's tokens, nats; n; slices: {name: {value: [exact_match, n]}}.
 
-    `copies` takes a second pass and can be left out.
+    `copies` takes a second pass, of the rows that may be copies, and can be left out.
     """
     batches = [evaluate_batch(runs, w, index, first, min(BATCH, n - first), copies) for first in range(0, n, BATCH)]
     columns = {name: torch.cat([found[name] for found, _ in batches], dim=1).cpu() for name in batches[0][0]}
@@ -79,16 +89,30 @@ def evaluate(runs: list[RunSpec], w: dict[str, torch.Tensor], index: int, n: int
 
 def evaluate_batch(runs, w, index, first, count, copies) -> tuple[dict[str, torch.Tensor], list[dict]]:
     """Of one batch: right, nll and (with `copies`) copied, (M, count) each, and the slices' tensors of each run."""
-    device = w["wte"].device
+    model, device = runs[0].model, w["wte"].device
     pad = Alphabet(runs[0].task.alphabet_size).pad
     start = prompt_length(eval_task(runs[0], runs[0].evals[index]))
     examples = [eval_examples(r, r.evals[index], first, count, device) for r in runs]
-    right, nll = answered(runs[0].model, w, torch.stack([e.tokens for e in examples]), start, pad)
+    tokens = torch.stack([e.tokens for e in examples])
+    targets = answer_targets(tokens, start, pad)
+    log_p, best = said(model, w, tokens, start)
+    right, nll = verdicts(log_p, best, targets, pad)
     found = {"right": right, "nll": nll}
     if copies:
         rows = torch.stack([eval_examples(r, r.evals[index], first, count, device, copy=True).tokens for r in runs])
-        found["copied"] = answered(runs[0].model, w, rows, start, pad)[0] & ~right
+        chosen = may_copy(best, targets, answer_targets(rows, start, pad), pad).logical_and_(~right).any(dim=0).nonzero()[:, 0]
+        found["copied"] = torch.zeros_like(right)
+        if len(chosen):
+            found["copied"][:, chosen] = answered(model, w, rows[:, chosen], start, pad)[0] & ~right[:, chosen]
     return found, [e.slices for e in examples]
+
+
+def may_copy(best: torch.Tensor, targets: torch.Tensor, copy: torch.Tensor, pad: int) -> torch.Tensor:
+    """Rows that a second pass could show to be copies, (M, B) bool: as far as the targets and the copy, (M, B, A) both,
+    begin alike, and for one token more, the first pass has shown what is said of the copy."""
+    alike = (targets == copy).long().cumprod(dim=-1)
+    known = torch.nn.functional.pad(alike[..., :-1], (1, 0), value=1).bool()
+    return ((best == copy) | (copy == pad) | ~known).all(dim=-1)
 
 
 def summary(columns: dict[str, torch.Tensor], known: list[dict]) -> dict:

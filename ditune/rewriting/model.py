@@ -74,13 +74,18 @@ def layer_norm(x: torch.Tensor, w: torch.Tensor, b: torch.Tensor) -> torch.Tenso
 
 
 def rotary(x: torch.Tensor, first: int) -> torch.Tensor:
-    """Rotate x (N, H, T, D) by its positions first, first + 1, ...: pairs (i, i + D/2), base 10,000."""
+    """Rotate x (N, H, T, D) by its positions first, first + 1, ...: pairs (i, i + D/2), base 10,000; angles in fp32."""
     half = x.shape[-1] // 2
     frequency = 10_000 ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
     angle = torch.arange(first, first + x.shape[-2], device=x.device)[:, None] * frequency
-    cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
+    cos, sin = angle.cos(), angle.sin()
     a, b = x.split(half, dim=-1)
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).to(x.dtype)
+
+
+def torchs_own(x: torch.Tensor) -> bool:
+    """Whether torch's kernels are the faster ones: on a GPU, and in what is compiled."""
+    return x.is_cuda or torch.compiler.is_compiling()
 
 
 class Gelu(torch.autograd.Function):
@@ -93,65 +98,112 @@ class Gelu(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x):
-        s = (x * x).mul_(Gelu.CUBIC).add_(Gelu.LINEAR).mul_(x).sigmoid_()
-        ctx.save_for_backward(x, s)
-        return x * s
+        s = torch.addcmul(x.new_tensor(Gelu.LINEAR), x, x, value=Gelu.CUBIC).mul_(x).sigmoid_()
+        y = x * s
+        ctx.save_for_backward(x, s, y)
+        return y
 
     @staticmethod
     def backward(ctx, grad):
-        x, s = ctx.saved_tensors
-        slope = (x * x).mul_(3 * Gelu.CUBIC).add_(Gelu.LINEAR).mul_(x)  # x d(2u)/dx
-        return slope.mul_(1 - s).add_(1).mul_(s).mul_(grad)
+        x, s, y = ctx.saved_tensors
+        slope = torch.addcmul(x.new_tensor(Gelu.LINEAR), x, x, value=3 * Gelu.CUBIC).mul_(y)  # y d(2u)/dx
+        return torch.lerp(s, x.new_tensor(1.0), slope).mul_(grad)  # s + slope (1 - s)
 
 
 def gelu(x: torch.Tensor) -> torch.Tensor:
     """GPT-2's activation."""
-    return F.gelu(x, approximate="tanh") if x.is_cuda else Gelu.apply(x)
+    return F.gelu(x, approximate="tanh") if torchs_own(x) else Gelu.apply(x)
 
 
-def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """Causal attention of the last queries q (N, H, Tq, D) over k, v (N, H, T, D)."""
-    (Tq, D), T = q.shape[-2:], k.shape[-2]
-    if q.is_cuda:
-        visible = None if Tq == T else torch.ones(Tq, T, dtype=torch.bool, device=q.device).tril(T - Tq)
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=visible, is_causal=visible is None)
-    # On a CPU the fused kernel is made for long rows; at these lengths three plain steps take half its time.
-    hidden = torch.full((Tq, T), -math.inf).triu(T - Tq + 1)
-    scores = torch.baddbmm(hidden, q.flatten(0, 1), k.flatten(0, 1).mT, alpha=D**-0.5)
-    return torch.bmm(scores.softmax(dim=-1), v.flatten(0, 1)).unflatten(0, q.shape[:2])
+class Attend(torch.autograd.Function):
+    """Causal attention on a CPU: qkv (N, T, 3, H, D) -> (N, T - start, H, D), of the queries from column start on.
+
+    The fused kernel is made for long rows; at these lengths three plain steps take half its time. Batched products are
+    slow on values that do not lie in one piece, so these are moved once on the way in and once on the way back.
+    """
+
+    @staticmethod
+    def forward(ctx, qkv, start):
+        N, T, _, H, D = qkv.shape
+        q, k, v = qkv = qkv.permute(2, 0, 3, 1, 4).contiguous().flatten(1, 2)  # each (N*H, T, D)
+        hidden = torch.full((T - start, T), -math.inf, dtype=q.dtype).triu(start + 1)
+        weights = torch.baddbmm(hidden, q[:, start:], k.mT, alpha=D**-0.5).softmax(dim=-1)
+        ctx.save_for_backward(qkv, weights)
+        return torch.bmm(weights, v).unflatten(0, (N, H)).transpose(1, 2).contiguous()
+
+    @staticmethod
+    def backward(ctx, grad):
+        (q, k, v), weights = ctx.saved_tensors
+        (N, Tq, H, D), start = grad.shape, q.shape[1] - grad.shape[1]
+        grad = grad.transpose(1, 2).reshape(N * H, Tq, D)
+        slope = torch._softmax_backward_data(torch.bmm(grad, v.mT), weights, -1, weights.dtype).mul_(D**-0.5)
+        out = torch.empty(3, *q.shape, dtype=q.dtype)
+        out[0, :, :start] = 0
+        out[0, :, start:] = torch.bmm(slope, k)
+        torch.bmm(slope.mT, q[:, start:], out=out[1])
+        torch.bmm(weights.mT, grad, out=out[2])
+        return out.unflatten(1, (N, H)).permute(1, 3, 0, 2, 4).contiguous(), None
+
+
+def attend(qkv: torch.Tensor, start: int) -> torch.Tensor:
+    """Causal attention of the queries from column start on: qkv (N, T, 3, H, D) -> (N, T - start, H, D)."""
+    if not torchs_own(qkv):
+        return Attend.apply(qkv, start)
+    # Queries that nobody asked for cost less than a mask: with one, cuDNN gives NaN gradients at some lengths (pytorch #196678).
+    q, k, v = qkv.permute(2, 0, 3, 1, 4)
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2)[:, start:]
 
 
 def attention(spec: ModelSpec, qkv: torch.Tensor, B: int, start: int) -> torch.Tensor:
     """Self-attention of the queries from column start on: qkv (M, B*T, 3C) -> (M, B*(T-start), C). M folds into the batch."""
     M, C, H = len(qkv), spec.n_embd, spec.n_head
     T = qkv.shape[1] // B
-    q, k, v = qkv.view(M * B, T, 3, H, C // H).permute(2, 0, 3, 1, 4).contiguous().unbind(0)  # each (M*B, H, T, D)
-    q = q[:, :, start:]
+    qkv = qkv.view(M * B, T, 3, H, C // H)
     if spec.position == "rotary":
-        q, k = rotary(q, start), rotary(k, 0)
-    return attend(q, k, v).transpose(1, 2).reshape(M, B * (T - start), C)
+        q, k, v = qkv.unbind(2)
+        q, k = (rotary(x.transpose(1, 2), 0).transpose(1, 2) for x in (q, k))
+        qkv = torch.stack([q, k, v], dim=2)
+    return attend(qkv, start).reshape(M, B * (T - start), C)
 
 
-def forward(spec: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, start: int = 0) -> torch.Tensor:
+LAYER = ("ln_1_w", "ln_1_b", "qkv_w", "qkv_b", "proj_w", "proj_b", "ln_2_w", "ln_2_b", "fc_w", "fc_b", "out_w", "out_b")
+
+
+def queries_keys_values(x: torch.Tensor, w: dict[str, torch.Tensor]) -> torch.Tensor:
+    """What a layer's attention takes of the residual stream: x (M, N, C) -> (M, N, 3C)."""
+    return linear(layer_norm(x, w["ln_1_w"], w["ln_1_b"]), w["qkv_w"], w["qkv_b"])
+
+
+def layer(spec: ModelSpec, w: dict[str, torch.Tensor], x: torch.Tensor, B: int, start: int, qkv=None) -> torch.Tensor:
+    """One layer, w its own weights: x (M, B*T, C) -> (M, B*(T-start), C). `qkv`: where it has been computed before."""
+    M, N, C = x.shape
+    y = attention(spec, queries_keys_values(x, w) if qkv is None else qkv, B, start)
+    if start:
+        x = x.view(M, B, N // B, C)[:, :, start:].reshape(M, -1, C)
+    x = x + linear(y, w["proj_w"], w["proj_b"])
+    return x + linear(gelu(linear(layer_norm(x, w["ln_2_w"], w["ln_2_b"]), w["fc_w"], w["fc_b"])), w["out_w"], w["out_b"])
+
+
+def forward(spec: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, start: int = 0, layer=layer) -> torch.Tensor:
     """Logits (M, B, T - start, V) of the positions from column `start` on, for tokens (M, B, T).
 
     Only the answer is scored, so what the last layer and the head would do for the prompt's positions is left out.
+    `layer`: that function, or the same compiled.
     """
     M, B, T = tokens.shape
-    V = w["wte"].shape[1]
-    member = torch.arange(M, device=tokens.device)[:, None] * V
-    x = F.embedding(tokens.reshape(M, B * T) + member, w["wte"].flatten(0, 1))  # (M, B*T, C)
+    V, C = w["wte"].shape[1:]
+    layers = [dict(zip(LAYER, weights)) for weights in zip(*(w[name].unbind(1) for name in LAYER))]
+    # What enters the first layer depends on a token and its position alone. (Member, position, token) in one number:
+    x, index = w["wte"], tokens + V * torch.arange(M, device=tokens.device)[:, None, None]
     if spec.position == "learned":
-        x = (x.view(M, B, T, -1) + w["wpe"][:, None, :T]).view(M, B * T, -1)
-    layers = zip(*(w[name].unbind(1) for name in ("ln_1_w", "ln_1_b", "qkv_w", "qkv_b", "proj_w", "proj_b",
-                                                  "ln_2_w", "ln_2_b", "fc_w", "fc_b", "out_w", "out_b")))  # fmt: skip
-    for i, (ln_1_w, ln_1_b, qkv_w, qkv_b, proj_w, proj_b, ln_2_w, ln_2_b, fc_w, fc_b, out_w, out_b) in enumerate(layers):
-        skip = start if i == spec.n_layer - 1 else 0
-        y = attention(spec, linear(layer_norm(x, ln_1_w, ln_1_b), qkv_w, qkv_b), B, skip)
-        if skip:
-            x = x.view(M, B, T, -1)[:, :, skip:].reshape(M, B * (T - skip), -1)
-        x = x + linear(y, proj_w, proj_b)
-        x = x + linear(gelu(linear(layer_norm(x, ln_2_w, ln_2_b), fc_w, fc_b)), out_w, out_b)
+        x = (x[:, None] + w["wpe"][:, :T, None]).flatten(1, 2)  # (M, T*V, C)
+        index = tokens + V * torch.arange(M * T, device=tokens.device).view(M, 1, T)
+    qkv, index = None, index.view(M, B * T)
+    if not tokens.is_cuda and x.shape[1] < B * T:  # a GPU's gathers would cost more than the products that are saved
+        qkv = F.embedding(index, queries_keys_values(x, layers[0]).flatten(0, 1))
+    x = F.embedding(index, x.flatten(0, 1))  # (M, B*T, C)
+    for i, weights in enumerate(layers):
+        x = layer(spec, weights, x, B, start if i == spec.n_layer - 1 else 0, qkv if i == 0 else None)
     x = layer_norm(x, w["ln_f_w"], w["ln_f_b"])
     return torch.bmm(x, w["wte"].transpose(1, 2)).view(M, B, T - start, V)
 

@@ -10,7 +10,6 @@ from .model import MATRICES, sizes
 from .specs import TrainSpec
 
 BETA_1, BETA_2, EPS = 0.9, 0.999, 1e-8  # AdamW's defaults (Loshchilov & Hutter 2019)
-MUON_MOMENTUM = 0.95
 NEWTON_SCHULZ = ((3.4445, -4.7750, 2.0315),) * 5  # quintic iteration, Jordan et al. 2024
 UPDATE_RMS = 0.2  # a Muon update is scaled to AdamW's usual root mean square (Liu et al. 2025, arXiv 2502.16982)
 
@@ -18,12 +17,12 @@ UPDATE_RMS = 0.2  # a Muon update is scaled to AdamW's usual root mean square (L
 def orthogonalise(g: torch.Tensor) -> torch.Tensor:
     """The nearest (semi-)orthogonal matrices, roughly: g (..., in, out), fp32, all in one batch."""
     wide = g.shape[-2] <= g.shape[-1]
-    x = g if wide else g.mT
+    x = (g if wide else g.mT).flatten(0, -3)
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
-    for a, b, c in NEWTON_SCHULZ:
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x if wide else x.mT
+    for a, b, c in NEWTON_SCHULZ:  # a x + (b gram + c gram^2) x
+        gram = torch.bmm(x, x.mT)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x if wide else x.mT).reshape(g.shape)
 
 
 class Optimizer:
@@ -63,8 +62,8 @@ class Optimizer:
     def muon(self, flat, grad, momentum):
         """One Muon step on the matrices' columns (M, Q) of each tensor, in place (Jordan et al. 2024)."""
         lr = self.spec.muon_lr * self.lr_scale
-        momentum.mul_(MUON_MOMENTUM).add_(grad)
-        ahead = torch.add(grad, momentum, alpha=MUON_MOMENTUM)  # Nesterov
+        momentum.mul_(self.spec.muon_momentum).add_(grad)
+        ahead = torch.add(grad, momentum, alpha=self.spec.muon_momentum)  # Nesterov
         updates, widths = [], [sizes({n: self.shapes[n]})[0] for n in MATRICES]
         for name, part in zip(MATRICES, ahead.split(widths, dim=1)):
             matrices = part.unflatten(1, self.shapes[name])  # (M, L, in, out)

@@ -149,6 +149,8 @@ class TrainSpec(Spec):
     """Peak AdamW rate: of all weights, or with Muon of embeddings, biases and norms."""
     muon_lr: float = 6e-3
     """Peak Muon rate of the matrices; used by optimizer "muon" only."""
+    muon_momentum: float = 0.95
+    """Share of Muon's running sum of gradients that stays at each step."""
     warmup_share: float = 0.02
     """Share of the steps in which the rate rises from 0; it then falls linearly to 0."""
     weight_decay: float = 0.01
@@ -166,6 +168,7 @@ class TrainSpec(Spec):
             raise unknown("TrainSpec optimizer", self.optimizer, OPTIMIZERS)
         for name in ("lr", "muon_lr", "clip"):
             self.require(getattr(self, name) > 0, name, "a number > 0")
+        self.require(0 <= self.muon_momentum < 1, "muon_momentum", "0 or more, below 1")
         self.require(0 <= self.warmup_share < 1, "warmup_share", "0 to 1")
         self.require(self.weight_decay >= 0, "weight_decay", "0 or more")
 
