@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 import torch
+from counting import asked
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -263,7 +264,7 @@ def test_no_ops_have_their_share_and_occurrences_are_evenly_drawn_among_the_othe
 @pytest.mark.parametrize("alpha, expected", [(0.5, 982), (0.2, 830), (0.1, 620), (0.07, 506), (0.03, 277)])
 def test_the_long_tail_leaves_as_many_of_1000_rules_as_the_power_law_does(alpha, expected):
     """The reference draws weights with numpy and a million examples in proportion; `expected` came from it."""
-    weights = tail_cumulative(1000, alpha, 0).diff(prepend=torch.zeros(1, dtype=torch.float64))
+    weights = tail_cumulative(1000, alpha, 0, torch.device("cpu")).diff(prepend=torch.zeros(1, dtype=torch.float64))
     present = 1 - (1 - weights / weights.sum()).pow(1_000_000)
     assert abs(float(present.sum()) - expected) < 4 * (1000 * 0.25) ** 0.5
 
@@ -271,7 +272,7 @@ def test_the_long_tail_leaves_as_many_of_1000_rules_as_the_power_law_does(alpha,
 def test_the_long_tail_draws_rules_in_proportion_to_their_weights():
     spec = TaskSpec.of(n_rules=20, n_examples=40_000, tail_alpha=0.7, x_len=3, y_len=3, z_len=10)
     drawn = training_examples(spec, 0, torch.arange(40_000)).slices["rule"].bincount(minlength=20) / 40_000
-    weights = tail_cumulative(20, 0.7, 0).diff(prepend=torch.zeros(1, dtype=torch.float64))
+    weights = tail_cumulative(20, 0.7, 0, torch.device("cpu")).diff(prepend=torch.zeros(1, dtype=torch.float64))
     assert (drawn - weights / weights.sum()).abs().max() < 0.012
 
 
@@ -299,8 +300,36 @@ def test_a_copy_row_holds_the_input_as_its_answer():
         assert answer == z
 
 
+PAPER = {"z_len": 50, "x_len": 20, "y_len": 20}
+SEVERAL = {"z_len": 50, "x_len": 2, "y_len": 2, "occurrences": [1, 5, 10, 15, 20]}
+
+
+@pytest.mark.parametrize("changes", [PAPER, PAPER | {"no_op_share": 0.5}, PAPER | {"tail_alpha": 0.03}, ragged, SEVERAL, SEVERAL | {"replace_which": "all"}])
+@pytest.mark.parametrize("n", [32 * 128, 256 * 128])
+def test_a_chunk_makes_a_gpu_wait_a_few_times_whatever_its_size_and_the_occurrences(changes, n):
+    """A dozen for the places in the order that fall outside, and one a round of draws, of which there are six up to
+    PATIENCE and one or two behind. Slots of occurrences cost kernels, but no wait."""
+    spec = TaskSpec.of(**changes)
+
+    def chunk(first):
+        training_examples(spec, 0, batch_numbers(spec, 0, first, n, "cpu"))
+
+    chunk(0)  # makes the table of rules
+    kernels, waits = asked(lambda: chunk(n))
+    assert waits <= 12 + 8
+    assert kernels <= (3500 if "occurrences" in changes else 900)
+
+
+def test_the_tables_of_a_packs_members_are_kept():
+    spec = TaskSpec.of(**PAPER | {"tail_alpha": 0.03})
+    chunks = [lambda seed=seed: training_examples(spec, seed, torch.arange(64)) for seed in range(100)]
+    made, kept = ([asked(chunk)[0] for chunk in chunks] for _ in range(2))
+    assert max(kept) < 0.5 * min(made)
+
+
 @pytest.mark.gpu
 def test_the_same_bits_on_a_gpu():
     spec = TaskSpec.of(x_len=(3, 5), y_len=(2, 6), z_len=(12, 20), occurrences=(1, 2), no_op_share=0.3, tail_alpha=0.5)
-    number = torch.arange(4096)
-    assert torch.equal(training_examples(spec, 0, number).tokens, training_examples(spec, 0, number.cuda()).tokens.cpu())
+    for spec in (spec, TaskSpec.of(**SEVERAL)):
+        number = torch.arange(4096)
+        assert torch.equal(training_examples(spec, 0, number).tokens, training_examples(spec, 0, number.cuda()).tokens.cpu())

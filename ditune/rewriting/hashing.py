@@ -68,8 +68,8 @@ class Stream:
         out[:, half:] = high.bitwise_and_(MASK16).mul_(alphabet_size).bitwise_right_shift_(16)
         return out[:, :n].contiguous()
 
-    def retry(self, rows: torch.Tensor, attempt: int) -> "Stream":
-        """Fresh streams for the rows that are drawn again."""
+    def retry(self, rows: torch.Tensor, attempt: torch.Tensor) -> "Stream":
+        """Fresh streams for the rows that are drawn again, at each the attempt-th time: (R,) both, int32 the latter."""
         return Stream(mix(self.start[rows] + attempt), self.stride[rows])
 
 

@@ -13,6 +13,7 @@ from .specs import FAMILIES, TaskSpec
 
 FEW_RULES = 10_000  # so many rules are kept in memory, about 1 MB
 PATIENCE = 50  # draws of a rule or an input before what it asks for is taken to be impossible
+KEPT = 512  # tables that are kept in memory: a pack's members have one each
 N_CHOICES = 4  # hash words that decide an example's kind, before its letters
 
 
@@ -76,9 +77,15 @@ class Rules:
             side.letters[rows], side.length[rows] = other.letters, other.length
 
 
+@lru_cache(maxsize=KEPT)
+def listed(numbers: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    """Numbers as a tensor (n,) int64, kept: a GPU waits for every upload."""
+    return torch.tensor(numbers, device=device)
+
+
 def by_k(spec: TaskSpec, k: torch.Tensor, value) -> torch.Tensor:
     """value(k) of each row: (B,) int64."""
-    return torch.tensor([value(n) for n in range(1, spec.k[1] + 1)], device=k.device)[k - 1]
+    return listed(tuple(value(n) for n in range(1, spec.k[1] + 1)), k.device)[k - 1]
 
 
 def side_words(spec: TaskSpec, side: str, key, rank: torch.Tensor, length: torch.Tensor, k: torch.Tensor, random: Stream) -> Words:
@@ -87,7 +94,7 @@ def side_words(spec: TaskSpec, side: str, key, rank: torch.Tensor, length: torch
     n_prefix = by_k(spec, k, lambda n: spec.prefix_len(bounds, n))
     prefix = permute(rank, spec.alphabet_size**n_prefix, key)
     letters = random.letters(N_CHOICES + (spec.x_len[1] if side == "y" else 0), bounds[1], spec.alphabet_size)
-    most = int(n_prefix.max())
+    most = spec.prefix_len(bounds)
     fixed = torch.arange(most, device=rank.device)[None] < n_prefix[:, None]
     letters[:, :most] = torch.where(fixed, digits(prefix, most, spec.alphabet_size), letters[:, :most])
     return Words(letters, length, bounds[0] == bounds[1])
@@ -148,7 +155,7 @@ def drawn_rules(spec: TaskSpec, seed: int, number: torch.Tensor, unseen: bool) -
     that makes the pair new; so rules are distinct, and no two share x while there are enough words. Uniform words beside
     other families are drawn once for each k, so that these draws can repeat a rule.
     """
-    families = torch.tensor([FAMILIES.index(f) for f in spec.families], device=number.device)
+    families = listed(tuple(FAMILIES.index(f) for f in spec.families), number.device)
     family = families[number % len(families)]
     k = torch.where(family == 0, 1, spec.k[0] + number // len(families) % (spec.k[1] - spec.k[0] + 1))
     random = Stream.of(stream(seed, f"rules/{unseen}"), number, torch.zeros_like(number))
@@ -169,7 +176,7 @@ def drawn_rules(spec: TaskSpec, seed: int, number: torch.Tensor, unseen: bool) -
     return Rules(x, y, family, k)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=KEPT)
 def rule_table(spec: TaskSpec, seed: int, device: torch.device) -> list[Rules]:
     """All training rules, for each place in the prompt: looked up where they are few, as reading is faster than making."""
     number = torch.arange(spec.n_rules, device=device) * spec.rules_in_prompt

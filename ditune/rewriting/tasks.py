@@ -9,6 +9,9 @@ stream, the rule's number and the example's number, in 32-bit arithmetic that gi
 That is what lets ten million rules, any batch or any shard of them cost no memory. (Rules that are few are made once and
 looked up, to save time.) What the answers must be is said by `ditune.markov`; the tests compare the two on random specs.
 
+On a GPU a program waits wherever it must know a number or which rows a mask selects. So sizes come from the spec, what
+holds for some rows is computed for all, and the rows that are drawn again are the only ones that are counted.
+
 Shapes: B examples, R rules in a prompt, X, Y, Z longest sides and input, T longest row.
 """
 
@@ -18,17 +21,16 @@ from functools import lru_cache
 import torch
 
 from .hashing import Stream, below, permute, stream
-from .rules import FEW_RULES, N_CHOICES, PATIENCE, Rules, Words, drawn_range, make_rules, rule_table
+from .rules import FEW_RULES, KEPT, N_CHOICES, PATIENCE, Rules, Words, drawn_range, listed, make_rules, rule_table
 from .specs import TaskSpec
 
 # ---- inputs and answers ----------------------------------------------------------------------------------------------
 
 
-def occurs_at(z: Words, x: Words) -> torch.Tensor:
-    """Where x occurs in z, overlaps included: (B, Z - shortest x + 1) bool."""
+def occurs_at(z: Words, x: Words, shortest: int) -> torch.Tensor:
+    """Where x, of `shortest` letters or more, occurs in z, overlaps included: (B, Z - shortest + 1) bool."""
     if z.even and x.even and len(z.length) <= 64:  # for few rows, the number of calls is what counts
         return (z.letters.unfold(1, x.letters.shape[1], 1) == x.letters[:, None]).all(dim=2)
-    shortest = int(x.length.min())
     width = z.letters.shape[1] - shortest + 1
     start = torch.arange(width, device=x.length.device)
     found = start[None] <= (z.length - x.length)[:, None]
@@ -39,50 +41,55 @@ def occurs_at(z: Words, x: Words) -> torch.Tensor:
     return found
 
 
-def write(target: torch.Tensor, start: torch.Tensor, word: Words, where: torch.Tensor) -> None:
-    """Write word into target (B, L) from column start (B,) on, in the rows `where`. The last column takes what is cut off."""
+def write(target: torch.Tensor, start: torch.Tensor, word: Words, where: torch.Tensor | None) -> None:
+    """Write word into target (B, L) from column start (B,) on, in the rows `where`, or in all. The last column takes what is
+    cut off."""
     width = word.letters.shape[1]
     if word.even:  # each row is a window of the flat target
-        place = torch.arange(len(start), device=start.device).mul_(target.shape[1]).add_(start)
-        if bool(where.all()):
-            letters = word.letters
-        else:
-            place, letters = place[where], word.letters[where]
-        target.as_strided((target.numel() - width + 1, width), (1, 1)).index_put_((place,), letters)
+        windows = target.as_strided((target.numel() - width + 1, width), (1, 1))
+        place = torch.arange(len(start), device=start.device).mul_(target.shape[1])
+        place += start if where is None else start.clamp(min=0)
+        letters = word.letters if where is None else torch.where(where[:, None], word.letters, windows[place])
+        windows.index_put_((place,), letters)
         return
     column = torch.arange(width, device=start.device)[None]
-    inside = (column < word.length[:, None]) & where[:, None]
+    inside = column < word.length[:, None]
+    if where is not None:
+        inside &= where[:, None]
     target.scatter_(1, torch.where(inside, start[:, None] + column, target.shape[1] - 1), word.letters)
 
 
-def replace_at(z: Words, start: torch.Tensor, x: Words, y: Words, where: torch.Tensor) -> Words:
-    """z with the |x| letters from column start (B,) on replaced by y, in the rows `where`."""
+def replace_at(spec: TaskSpec, z: Words, start: torch.Tensor, x: Words, y: Words, where: torch.Tensor | None) -> Words:
+    """z with the |x| letters from column start (B,) on replaced by y, in the rows `where`, or in all."""
     if z.even and x.even and y.even and x.letters.shape == y.letters.shape:
         letters = z.letters.clone()
         write(letters, start, y, where)
         return Words(letters, z.length, True)
-    grown = max(0, int((y.length - x.length).max()))
-    letters = torch.nn.functional.pad(z.letters, (0, grown))
+    letters = torch.nn.functional.pad(z.letters, (0, max(0, spec.y_len[1] - spec.x_len[0])))
     p = torch.arange(letters.shape[1], device=start.device)[None]
-    growth = torch.where(where, y.length - x.length, 0)
-    if bool((growth != 0).any()):
-        behind = p >= (start + x.length + growth)[:, None]
-        letters = letters.gather(1, torch.where(behind, p - growth[:, None], p).clamp(0, letters.shape[1] - 1))
+    growth = y.length - x.length if where is None else torch.where(where, y.length - x.length, 0)
+    behind = p >= (start + x.length + growth)[:, None]
+    letters = letters.gather(1, torch.where(behind, p - growth[:, None], p).clamp(0, letters.shape[1] - 1))
     letters = torch.nn.functional.pad(letters, (0, 1))
     write(letters, start, y, where)
     return Words(letters[:, :-1], z.length + growth)
 
 
-def markov_step(z: Words, rules: list[Rules]) -> Words:
+def markov_step(spec: TaskSpec, z: Words, rules: list[Rules]) -> Words:
     """One step of the ordered rules: the first that applies, at its leftmost occurrence; unchanged where none does."""
     done = torch.zeros_like(z.length, dtype=torch.bool)
     out = z
     for rule in rules:
-        found = occurs_at(z, rule.x)
+        found = occurs_at(z, rule.x, spec.x_len[0])
         applies = found.any(dim=1) & ~done
-        out = replace_at(out, found.to(torch.uint8).argmax(dim=1), rule.x, rule.y, applies)
+        out = replace_at(spec, out, found.to(torch.uint8).argmax(dim=1), rule.x, rule.y, applies)
         done |= applies
     return out
+
+
+def always_once(spec: TaskSpec) -> bool:
+    """Whether x is planted once in every input."""
+    return max(spec.occurrences) == 1 and spec.no_op_share == 0
 
 
 def planted(spec: TaskSpec, random: Stream, x: Words, length: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
@@ -90,7 +97,7 @@ def planted(spec: TaskSpec, random: Stream, x: Words, length: torch.Tensor, coun
     most = max(spec.occurrences)
     if most == 1 and x.even and spec.z_len[0] == spec.z_len[1]:
         at = below(random.word(N_CHOICES), spec.z_len[0] - spec.x_len[0] + 1)
-        return (at if spec.no_op_share == 0 else torch.where(count > 0, at, -1))[:, None]
+        return (at if always_once(spec) else torch.where(count > 0, at, -1))[:, None]
     slack = length - count * x.length
     at = below(random.words(N_CHOICES, most), slack[:, None] + 1)
     slot = torch.arange(most, device=length.device)[None]
@@ -107,7 +114,7 @@ def draw_input(spec: TaskSpec, random: Stream, x: Words, length: torch.Tensor, c
         letters = torch.nn.functional.pad(letters, (0, 1))
     at = planted(spec, random, x, length, count)
     for slot in range(most):
-        write(letters, at[:, slot], x, at[:, slot] >= 0)
+        write(letters, at[:, slot], x, None if always_once(spec) else at[:, slot] >= 0)
     return Words(letters[:, :longest], length, spec.z_len[0] == longest), at
 
 
@@ -129,7 +136,7 @@ def suspects(z: Words, x: Words, at: torch.Tensor) -> torch.Tensor:
     letters = torch.nn.functional.pad(z.letters, (0, max(0, width + n_first - 1 - longest)), value=255)
     differs = first_letters(letters, n_first, width) ^ first_letters(x.letters, n_first, 1)
     found = differs.logical_not().scatter_(1, at % width, False)  # -1, no copy, is the column to spare
-    return found.view(torch.int64).nonzero()[:, 0].unique_consecutive()
+    return found.view(torch.int64).any(dim=1).nonzero()[:, 0]
 
 
 def make_inputs(spec: TaskSpec, random: Stream, rules: list[Rules], chosen: torch.Tensor, length, count) -> tuple[Words, torch.Tensor]:
@@ -138,26 +145,38 @@ def make_inputs(spec: TaskSpec, random: Stream, rules: list[Rules], chosen: torc
     Rows in which chance wrote x once more are drawn again, until none is left; `TaskSpec` refuses settings in which that
     would be common. What a row asks for can be impossible (copies of aa that touch make a third; x may contain an earlier
     rule's): after PATIENCE draws it gets one copy of the first rule's x, and `chosen` and `count` are changed to say so.
-    A row's letters depend on its own draws alone, so a batch never changes them.
+    A row's letters depend on its own draws alone, so a batch never changes them. Draws are made twice as many at a time
+    as before, of which the first good one is taken: six rounds reach PATIENCE.
     """
     sides = [r.x for r in rules]
-    z, at = draw_input(spec, random, pick(sides, chosen.clamp(max=len(rules) - 1)), length, count)
-    rows = suspects(z, sides[0], at) if len(sides) == 1 else torch.arange(len(length), device=length.device)
-    attempt = 0
+    x = pick(sides, chosen.clamp(max=len(rules) - 1))
+    z, at = draw_input(spec, random, x, length, count)
+    rows = suspects(z, x, at) if len(sides) == 1 else torch.arange(len(length), device=length.device)
+    rows = rows[wrong(spec, z[rows], sides, rows, chosen, count)]
+    first, n = 1, 1  # the next draws of each row
     while len(rows):
-        wrong = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
-        for j, side in enumerate(sides):
-            n_found = (occurs_at(z[rows], side[rows]) & (chosen[rows] >= j)[:, None]).sum(dim=1)
-            wrong |= n_found != torch.where(chosen[rows] == j, count[rows], 0)
-        rows, attempt = rows[wrong], attempt + 1
-        if attempt == PATIENCE:
-            planted_rows = rows[count[rows] > 0]
-            chosen[planted_rows], count[planted_rows] = 0, 1
-        if len(rows):
-            x = pick(sides, chosen.clamp(max=len(rules) - 1))[rows]
-            again, columns = draw_input(spec, random.retry(rows, attempt), x, length[rows], count[rows])
-            z.letters[rows], at[rows] = again.letters, columns
+        if first == PATIENCE:
+            chosen[rows], count[rows] = torch.where(count[rows] > 0, 0, chosen[rows]), count[rows].clamp(max=1)
+            x = pick(sides, chosen.clamp(max=len(rules) - 1))
+        many = rows.repeat_interleave(n)
+        draw = torch.arange(first, first + n, dtype=torch.int32, device=rows.device).repeat(len(rows))
+        again, columns = draw_input(spec, random.retry(many, draw), x[many], length[many], count[many])
+        good = ~wrong(spec, again, sides, many, chosen, count).view(-1, n)
+        best = torch.arange(0, len(many), n, device=rows.device) + good.to(torch.uint8).argmax(dim=1)
+        z.letters[rows], at[rows] = again.letters[best], columns[best]
+        rows, first = rows[~good.any(dim=1)], first + n
+        n = min(first, PATIENCE - first) if first < PATIENCE else first - PATIENCE + 1
     return z, at
+
+
+def wrong(spec: TaskSpec, z: Words, sides: list[Words], rows: torch.Tensor, chosen, count) -> torch.Tensor:
+    """Whether inputs z (R, Z), drawn for the given rows of a batch, hold x of the chosen rule, or an earlier rule's, more or
+    less often than asked for: (R,) bool."""
+    out = torch.zeros_like(rows, dtype=torch.bool)
+    for j, side in enumerate(sides):
+        n_found = (occurs_at(z, side[rows], spec.x_len[0]) & (chosen[rows] >= j)[:, None]).sum(dim=1)
+        out |= n_found != torch.where(chosen[rows] == j, count[rows], 0)
+    return out
 
 
 def pick(words: list[Words], chosen: torch.Tensor) -> Words:
@@ -172,19 +191,19 @@ def make_answers(spec: TaskSpec, z: Words, at: torch.Tensor, rules: list[Rules])
     """What the prompt asks for. `at`: the planted columns (B, most), the only places where a single rule's x occurs."""
     if len(rules) > 1 or spec.n_steps > 1:
         for _ in range(spec.n_steps):
-            z = markov_step(z, rules)
+            z = markov_step(spec, z, rules)
         return z
     (rule,) = rules
-    if spec.replace_which == "all":
-        for slot in reversed(range(at.shape[1])):  # from the right, so that columns to the left stay true
-            z = replace_at(z, at[:, slot], rule.x, rule.y, at[:, slot] >= 0)
-        return z
-    if spec.replace_which == "last":
-        start = at.max(dim=1).values
+    which = spec.replace_which
+    if which == "all":
+        starts = list(reversed(at.unbind(1)))  # from the right, so that columns to the left stay true
+    elif which == "last":
+        starts = [at.max(dim=1).values]
     else:
-        slot = 0 if spec.replace_which == "first" else spec.replace_which - 1
-        start = at[:, slot] if slot < at.shape[1] else torch.full_like(at[:, 0], -1)
-    return replace_at(z, start, rule.x, rule.y, start >= 0)
+        starts = list(at.unbind(1))[0 if which == "first" else which - 1 :][:1]  # none, where there is no k-th
+    for start in starts:
+        z = replace_at(spec, z, start, rule.x, rule.y, None if always_once(spec) else start >= 0)
+    return z
 
 
 # ---- examples --------------------------------------------------------------------------------------------------------
@@ -220,18 +239,18 @@ def rule_of_example(spec: TaskSpec, seed: int, number: torch.Tensor) -> torch.Te
     """The rule of training example `number` (B,): in turn, or with a long tail in proportion to the rules' weights."""
     if spec.tail_alpha is None:
         return number % spec.n_rules
-    cumulative = tail_cumulative(spec.n_rules, spec.tail_alpha, seed).to(number.device)
+    cumulative = tail_cumulative(spec.n_rules, spec.tail_alpha, seed, number.device)
     words = Stream.of(stream(seed, "tail/examples"), number, torch.zeros_like(number)).words(0, 2).long() & 0xFFFFFFFF
     uniform = (words[:, 0] * 2.0**-32 + words[:, 1] * 2.0**-64) * cumulative[-1]
     return torch.searchsorted(cumulative, uniform, right=True).clamp(max=spec.n_rules - 1)
 
 
-@lru_cache(maxsize=4)
-def tail_cumulative(n_rules: int, alpha: float, seed: int) -> torch.Tensor:
+@lru_cache(maxsize=KEPT)
+def tail_cumulative(n_rules: int, alpha: float, seed: int, device: torch.device) -> torch.Tensor:
     """Cumulative weights of the rules, (n_rules,) float64: weight U^(1/alpha), the power law f(x) = alpha x^(alpha - 1)."""
     words = Stream.of(stream(seed, "tail/weights"), torch.arange(n_rules), torch.zeros(n_rules, dtype=torch.int64)).words(0, 1)
     uniform = ((words[:, 0].long() & 0xFFFFFFFF) + 0.5) * 2.0**-32
-    return uniform.double().pow(1 / alpha).cumsum(0)
+    return uniform.double().pow(1 / alpha).cumsum(0).to(device)  # computed on the CPU: a GPU rounds otherwise
 
 
 def generate(spec: TaskSpec, seed: int, rule, example, unseen: bool = False, copy: bool = False, table: list[Rules] | None = None) -> Examples:
@@ -247,7 +266,7 @@ def generate(spec: TaskSpec, seed: int, rule, example, unseen: bool = False, cop
     no_op, count = torch.zeros_like(rule, dtype=torch.bool), torch.full_like(rule, spec.occurrences[0])
     chosen, length = torch.zeros_like(rule), torch.full_like(rule, spec.z_len[0])
     if len(spec.occurrences) > 1:
-        count = torch.tensor(spec.occurrences, device=rule.device)[below(random.word(1), len(spec.occurrences))]
+        count = listed(spec.occurrences, rule.device)[below(random.word(1), len(spec.occurrences))]
     if n_prompt > 1:
         chosen = below(random.word(2), n_prompt)
     if spec.z_len[0] < spec.z_len[1]:
@@ -317,10 +336,9 @@ def batch_numbers(spec: TaskSpec, seed: int, first: int, n: int, device) -> torc
 
     Each epoch is another keyed permutation of the whole budget, so nothing is stored and any step can be resumed.
     """
-    place = torch.arange(first, first + n, device=device)
-    epochs = place // spec.n_examples
-    parts = [
-        permute(place[epochs == e] % spec.n_examples, torch.tensor([spec.n_examples], device=device), stream(seed, f"order/{e}"))
-        for e in range(first // spec.n_examples, (first + n - 1) // spec.n_examples + 1)
-    ]
+    parts = []
+    for epoch in range(first // spec.n_examples, (first + n - 1) // spec.n_examples + 1):
+        start = epoch * spec.n_examples
+        place = torch.arange(max(first - start, 0), min(first + n - start, spec.n_examples), device=device)
+        parts.append(permute(place, listed((spec.n_examples,), device), stream(seed, f"order/{epoch}")))
     return torch.cat(parts)
