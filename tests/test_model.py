@@ -1,16 +1,21 @@
 """The packed GPT-2 against transformers' and against itself: one model alone, several side by side, part of the positions."""
 
+import functools
+
 import pytest
 import torch
 
 from ditune.rewriting.model import (
     HF_LAYER,
     HF_WHOLE,
+    Attend,
     attend,
+    compiled_layer,
     forward,
     from_transformers,
     gelu,
     initial,
+    layer,
     layout,
     rotary,
     sizes,
@@ -155,8 +160,43 @@ def test_gelu_and_its_slope_equal_torch():
 def test_attention_and_its_slope_equal_torchs_scaled_dot_product(start):
     random = torch.Generator().manual_seed(0)
     qkv = torch.randn(2, 9, 3, 3, 4, dtype=torch.float64, generator=random, requires_grad=True)
-    expected = torch.nn.functional.scaled_dot_product_attention(*qkv.permute(2, 0, 3, 1, 4), is_causal=True).transpose(1, 2)[:, start:]
-    torch.testing.assert_close(attend(qkv, start), expected)
+    q, k, v = qkv.permute(2, 0, 3, 1, 4)
+    whole = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+    torch.testing.assert_close(attend(q[:, :, start:], k, v), whole[:, :, start:])
+    expected, ours = whole.transpose(1, 2)[:, start:], Attend.apply(qkv, start)
+    torch.testing.assert_close(ours, expected)
     weight = torch.randn(expected.shape, dtype=torch.float64, generator=random)
-    ours, theirs = (torch.autograd.grad((y * weight).sum(), qkv)[0] for y in (attend(qkv, start), expected))
-    torch.testing.assert_close(ours, theirs)
+    slopes = [torch.autograd.grad((y * weight).sum(), qkv)[0] for y in (ours, expected)]
+    torch.testing.assert_close(*slopes)
+
+
+def compiler_here() -> bool:
+    """Whether torch can compile for a CPU here."""
+    from torch._inductor.cpp_builder import get_cpp_compiler
+
+    try:
+        return bool(get_cpp_compiler())
+    except Exception:
+        return False
+
+
+@pytest.mark.parametrize("position", ["learned", "rotary"])
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=[pytest.mark.slow, pytest.mark.skipif(not compiler_here(), reason="no compiler")])])
+def test_the_compiled_layer_equals_the_eager_one_in_two_graphs(monkeypatch, position, backend):
+    """What is compiled are torch's own kernels, as on a GPU; here they are compared with ours for a CPU."""
+    from torch._dynamo.testing import CompileCounterWithBackend
+
+    counter = CompileCounterWithBackend(backend)
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=counter))
+    torch._dynamo.reset()
+    spec, shapes, flat = small(position, n_models=2)
+    spec, tokens = spec.replace(n_layer=2), rows(n_models=2)
+    results = []
+    for one in (layer, compiled_layer.__wrapped__()):
+        leaf = flat.clone().requires_grad_(True)
+        logits = forward(spec, unflatten(leaf, shapes), tokens, 4, one)
+        results.append((logits, *torch.autograd.grad(logits.square().mean(), leaf)))
+    for ours, theirs in zip(*results):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    forward(spec, unflatten(flat.clone().requires_grad_(True), shapes), tokens, 4, one)
+    assert counter.frame_count == 2

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 import ditune.rewriting.train
 from ditune.rewriting.evaluate import answer_targets, answered, eval_examples, evaluate, greedy
-from ditune.rewriting.model import MATRICES, forward
+from ditune.rewriting.model import MATRICES, forward, unflatten
 from ditune.rewriting.optim import UPDATE_RMS, Optimizer, orthogonalise, schedule
 from ditune.rewriting.specs import RunSpec, TrainSpec
 from ditune.rewriting.tasks import Alphabet, prompt_length, training_examples
@@ -48,6 +48,34 @@ def test_a_killed_run_resumes_and_ends_bit_for_bit_as_an_undisturbed_one(tmp_pat
     assert seen[0] > 32 and result(resumed) == result(expected)
 
 
+def test_a_run_that_is_stopped_ends_with_a_checkpoint(tmp_path):
+    def stop(step, n_steps):
+        raise Killed
+
+    steps = []
+    with pytest.raises(Killed):
+        train_run(tiny(), tmp_path / "c.safetensors", stop)
+    train_run(tiny(), tmp_path / "c.safetensors", lambda step, n_steps: steps.append(step))
+    assert steps == [64, 70]
+
+
+def test_an_evaluation_that_was_killed_goes_on_with_the_set_it_was_at(tmp_path, monkeypatch):
+    expected = train_run(tiny(), tmp_path / "whole.safetensors")
+    asked = []
+
+    def killed_at_the_second_set(runs, w, index, n, copies=True):
+        asked.append(index)
+        if copies and asked.count(1) == 3:  # behind the curve's two points
+            raise Killed
+        return evaluate(runs, w, index, n, copies)
+
+    monkeypatch.setattr(ditune.train, "evaluate", killed_at_the_second_set)
+    with pytest.raises(Killed):
+        train_run(tiny(), tmp_path / "killed.safetensors")
+    resumed = train_run(tiny(), tmp_path / "killed.safetensors")
+    assert asked[-2:] == [1, 1] and result(resumed) == result(expected)
+
+
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_a_packed_member_ends_where_its_solo_run_ends(optimizer):
     runs = [tiny(0, optimizer=optimizer), tiny(1, {"n_rules": 5}, optimizer=optimizer), tiny(2, optimizer=optimizer)]
@@ -81,13 +109,15 @@ def test_the_run_learns_the_rules_it_sees(tmp_path):
     assert record["curve"][-1]["loss"] < record["curve"][0]["loss"]
 
 
-def test_adamw_and_clipping_equal_torchs_own():
+@pytest.mark.parametrize("fused", [False, True])
+def test_adamw_and_clipping_equal_torchs_own(fused):
     spec = TrainSpec(n_steps=10, lr=0.01, weight_decay=0.1, clip=0.5)
     random = torch.Generator().manual_seed(0)
     flat = torch.randn(1, 40, generator=random)
     theirs = torch.nn.Parameter(flat.clone())
     reference = torch.optim.AdamW([theirs], lr=0.01, weight_decay=0.1)
     ours = Optimizer(spec, {"w": (40,)}, flat)
+    ours.fused = fused  # a GPU's way, which a CPU has too
     for step in range(10):
         grad = torch.randn(1, 40, generator=random) * (3 if step % 2 else 0.01)
         ours.lr_scale.fill_(schedule(spec, step))
@@ -116,12 +146,13 @@ def test_muon_adds_gradients_up_with_its_momentum_and_looks_ahead():
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 24), (32, 8)])
-def test_orthogonalise_brings_every_singular_value_near_one(shape):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_orthogonalise_brings_every_singular_value_near_one(shape, dtype):
     g = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
-    values = torch.linalg.svdvals(orthogonalise(g))
+    values = torch.linalg.svdvals(orthogonalise(g, dtype))
     assert 0.5 < values.min() and values.max() < 1.3
     u, _, v = torch.linalg.svd(g, full_matrices=False)
-    aligned = (orthogonalise(g) * (u @ v)).sum((-2, -1)) / min(shape)  # 1 for the exact polar factor
+    aligned = (orthogonalise(g, dtype) * (u @ v)).sum((-2, -1)) / min(shape)  # 1 for the exact polar factor
     assert (aligned > 0.6).all()
 
 
@@ -218,17 +249,62 @@ def test_runs_of_other_shapes_are_refused():
         Pack([tiny(), tiny(task={"z_len": 6})], "cpu")
 
 
+def without_key_biases(pack: Pack) -> torch.Tensor:
+    """The parameters (M, P) with zeros for the biases of keys. Their true gradient is zero, as softmax ignores what all
+    positions have in common, so AdamW makes steps of its full rate out of rounding errors."""
+    flat = pack.flat.detach().clone()
+    unflatten(flat, pack.shapes)["qkv_b"].unflatten(-1, (3, -1))[:, :, 1] = 0
+    return flat
+
+
+def test_the_gradient_of_key_biases_is_zero_up_to_rounding():
+    pack = Pack([tiny()], "cpu")
+    (grad,) = torch.autograd.grad(pack.losses(pack.data(0, 1)[:, 0]).sum(), pack.flat)
+    queries, keys, values = unflatten(grad, pack.shapes)["qkv_b"].unflatten(-1, (3, -1)).abs().amax(dim=(0, 1, 3))
+    assert keys < 1e-3 * queries < values
+
+
 @pytest.mark.gpu
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_a_captured_graph_equals_eager_steps(tmp_path, optimizer):
+def test_a_captured_graph_equals_eager_steps(tmp_path, optimizer, compiled):
     runs = [tiny(s, optimizer=optimizer) for s in range(3)]
-    pack, eager = Pack(runs, "cuda"), Pack(runs, "cuda")
+    pack, eager = Pack(runs, "cuda", compiled), Pack(runs, "cuda", False)
     eager.advance = eager.eager_step
     for step in range(20):
         for p in (pack, eager):
             p.optimizer.lr_scale.fill_(schedule(p.train, step))
             p.advance(p.data(step, 1)[:, 0])
-    torch.testing.assert_close(pack.flat, eager.flat, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(without_key_biases(pack), without_key_biases(eager), rtol=1e-3, atol=1e-4)
     on_cpu = train_pack(runs[:1], tmp_path / "cpu.safetensors", device="cpu")[0]
     on_gpu = train_pack(runs[:1], tmp_path / "gpu.safetensors", device="cuda")[0]
     assert on_gpu["metrics"]["seen"]["nll"] == pytest.approx(on_cpu["metrics"]["seen"]["nll"], rel=0.02)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("position", ["learned", "rotary"])
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_bf16_with_heads_of_64_under_capture_equals_fp32_step_by_step(optimizer, position, compiled):
+    """The paper's width, heads, lengths and precision on two layers: losses of 20 steps, within bf16's error of 2^-8."""
+    model = {"n_layer": 2, "n_head": 4, "n_embd": 256, "position": position}
+    train = {"n_steps": 20, "batch_size": 64, "optimizer": optimizer, "n_evals": 1}
+    run = RunSpec.of(model=model, train=train, evals=EVALS)
+    exact = Pack([run], "cuda", False)
+    exact.advance = exact.eager_step
+    pack = Pack([run.replace(train=run.train.replace(bf16=True))], "cuda", compiled)
+    losses = []
+    for step in range(20):
+        for p in (pack, exact):
+            p.optimizer.lr_scale.fill_(schedule(p.train, step))
+        losses.append([p.advance(p.data(step, 1)[:, 0]).item() for p in (pack, exact)])
+    ours, theirs = torch.tensor(losses).unbind(1)
+    assert ours.isfinite().all()
+    torch.testing.assert_close(ours, theirs, rtol=2**-6, atol=0)
+
+
+@pytest.mark.gpu
+def test_an_evaluation_on_a_gpu_equals_that_on_a_cpu(half_trained):
+    run, w = half_trained
+    here, there = (evaluate([run], {name: weight.to(device) for name, weight in w.items()}, 1, 200)[0] for device in ("cpu", "cuda"))
+    assert there["exact_match"] == here["exact_match"] and there["copies"] == here["copies"] and there["slices"] == here["slices"]

@@ -11,9 +11,10 @@ import torch
 
 from .model import forward
 from .specs import EvalSpec, ModelSpec, RunSpec, TaskSpec
-from .tasks import Alphabet, prompt_length, training_examples, unseen_examples
+from .tasks import Alphabet, prompt_length, row_length, training_examples, unseen_examples
 
 BATCH = 512
+BATCH_TOKENS = 1 << 19  # on a GPU so many at once, where these are more rows: a small batch leaves it idle
 SLICES = ("no_op", "occurrences", "family", "k", "x_len", "z_len")
 
 
@@ -82,7 +83,8 @@ def evaluate(runs: list[RunSpec], w: dict[str, torch.Tensor], index: int, n: int
 
     `copies` takes a second pass, of the rows that may be copies, and can be left out.
     """
-    batches = [evaluate_batch(runs, w, index, first, min(BATCH, n - first), copies) for first in range(0, n, BATCH)]
+    batch = max(BATCH, BATCH_TOKENS // (len(runs) * row_length(eval_task(runs[0], runs[0].evals[index])))) if w["wte"].is_cuda else BATCH
+    batches = [evaluate_batch(runs, w, index, first, min(batch, n - first), copies) for first in range(0, n, batch)]
     columns = {name: torch.cat([found[name] for found, _ in batches], dim=1).cpu() for name in batches[0][0]}
     return [summary({k: v[m] for k, v in columns.items()}, [known[m] for _, known in batches]) for m in range(len(runs))]
 

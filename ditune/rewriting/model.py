@@ -10,6 +10,7 @@ Architecture: Radford et al. 2019 (GPT-2): pre-norm, learned positions, tanh GEL
 """
 
 import math
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -115,43 +116,50 @@ def gelu(x: torch.Tensor) -> torch.Tensor:
     return F.gelu(x, approximate="tanh") if torchs_own(x) else Gelu.apply(x)
 
 
-class Attend(torch.autograd.Function):
-    """Causal attention on a CPU: qkv (N, T, 3, H, D) -> (N, T - start, H, D), of the queries from column start on.
+def shares(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    """How much each of the last queries q (N, Tq, D) takes of the positions k (N, T, D) up to its own: (N, Tq, T)."""
+    (Tq, D), T = q.shape[-2:], k.shape[-2]
+    hidden = torch.full((Tq, T), -math.inf, dtype=q.dtype, device=q.device).triu(T - Tq + 1)
+    return torch.baddbmm(hidden, q, k.mT, alpha=D**-0.5).softmax(dim=-1)
 
-    The fused kernel is made for long rows; at these lengths three plain steps take half its time. Batched products are
-    slow on values that do not lie in one piece, so these are moved once on the way in and once on the way back.
+
+def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """Causal attention of the last queries q (N, H, Tq, D) over k, v (N, H, T, D)."""
+    Tq, T = q.shape[2], k.shape[2]
+    if torchs_own(q):
+        visible = None if Tq == T else torch.ones(Tq, T, dtype=torch.bool, device=q.device).tril(T - Tq)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=visible, is_causal=visible is None)
+    # On a CPU the fused kernel is made for long rows; at these lengths three plain steps take half its time.
+    return torch.bmm(shares(q.flatten(0, 1), k.flatten(0, 1)), v.flatten(0, 1)).unflatten(0, q.shape[:2])
+
+
+class Attend(torch.autograd.Function):
+    """`attend` on a CPU, and its slope, from where the values lie: qkv (N, T, 3, H, D) -> (N, T - start, H, D).
+
+    Batched products are slow on values that do not lie in one piece, so these are moved, once on the way in and once on
+    the way back.
     """
 
     @staticmethod
     def forward(ctx, qkv, start):
-        N, T, _, H, D = qkv.shape
+        N, _, _, H, _ = qkv.shape
         q, k, v = qkv = qkv.permute(2, 0, 3, 1, 4).contiguous().flatten(1, 2)  # each (N*H, T, D)
-        hidden = torch.full((T - start, T), -math.inf, dtype=q.dtype).triu(start + 1)
-        weights = torch.baddbmm(hidden, q[:, start:], k.mT, alpha=D**-0.5).softmax(dim=-1)
-        ctx.save_for_backward(qkv, weights)
-        return torch.bmm(weights, v).unflatten(0, (N, H)).transpose(1, 2).contiguous()
+        taken = shares(q[:, start:], k)
+        ctx.save_for_backward(qkv, taken)
+        return torch.bmm(taken, v).unflatten(0, (N, H)).transpose(1, 2).contiguous()
 
     @staticmethod
     def backward(ctx, grad):
-        (q, k, v), weights = ctx.saved_tensors
+        (q, k, v), taken = ctx.saved_tensors
         (N, Tq, H, D), start = grad.shape, q.shape[1] - grad.shape[1]
         grad = grad.transpose(1, 2).reshape(N * H, Tq, D)
-        slope = torch._softmax_backward_data(torch.bmm(grad, v.mT), weights, -1, weights.dtype).mul_(D**-0.5)
+        slope = torch._softmax_backward_data(torch.bmm(grad, v.mT), taken, -1, taken.dtype).mul_(D**-0.5)
         out = torch.empty(3, *q.shape, dtype=q.dtype)
         out[0, :, :start] = 0
         out[0, :, start:] = torch.bmm(slope, k)
         torch.bmm(slope.mT, q[:, start:], out=out[1])
-        torch.bmm(weights.mT, grad, out=out[2])
+        torch.bmm(taken.mT, grad, out=out[2])
         return out.unflatten(1, (N, H)).permute(1, 3, 0, 2, 4).contiguous(), None
-
-
-def attend(qkv: torch.Tensor, start: int) -> torch.Tensor:
-    """Causal attention of the queries from column start on: qkv (N, T, 3, H, D) -> (N, T - start, H, D)."""
-    if not torchs_own(qkv):
-        return Attend.apply(qkv, start)
-    # Queries that nobody asked for cost less than a mask: with one, cuDNN gives NaN gradients at some lengths (pytorch #196678).
-    q, k, v = qkv.permute(2, 0, 3, 1, 4)
-    return F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2)[:, start:]
 
 
 def attention(spec: ModelSpec, qkv: torch.Tensor, B: int, start: int) -> torch.Tensor:
@@ -159,11 +167,14 @@ def attention(spec: ModelSpec, qkv: torch.Tensor, B: int, start: int) -> torch.T
     M, C, H = len(qkv), spec.n_embd, spec.n_head
     T = qkv.shape[1] // B
     qkv = qkv.view(M * B, T, 3, H, C // H)
+    q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (M*B, H, T, D)
     if spec.position == "rotary":
-        q, k, v = qkv.unbind(2)
-        q, k = (rotary(x.transpose(1, 2), 0).transpose(1, 2) for x in (q, k))
-        qkv = torch.stack([q, k, v], dim=2)
-    return attend(qkv, start).reshape(M, B * (T - start), C)
+        q, k = rotary(q, 0), rotary(k, 0)
+        qkv = torch.stack([q, k, v]).permute(1, 3, 0, 2, 4)
+    # A GPU answers queries that nobody asked for: they cost less than a mask, under which cuDNN's gradients can be NaN
+    # (pytorch #196678).
+    y = attend(q, k, v).transpose(1, 2)[:, start:] if torchs_own(qkv) else Attend.apply(qkv, start)
+    return y.reshape(M, B * (T - start), C)
 
 
 LAYER = ("ln_1_w", "ln_1_b", "qkv_w", "qkv_b", "proj_w", "proj_b", "ln_2_w", "ln_2_b", "fc_w", "fc_b", "out_w", "out_b")
@@ -182,6 +193,14 @@ def layer(spec: ModelSpec, w: dict[str, torch.Tensor], x: torch.Tensor, B: int, 
         x = x.view(M, B, N // B, C)[:, :, start:].reshape(M, -1, C)
     x = x + linear(y, w["proj_w"], w["proj_b"])
     return x + linear(gelu(linear(layer_norm(x, w["ln_2_w"], w["ln_2_b"]), w["fc_w"], w["fc_b"])), w["out_w"], w["out_b"])
+
+
+@cache
+def compiled_layer():
+    """`layer`, compiled: on a GPU its many passes over the residual stream become few. Two graphs a shape of batch, the
+    last layer's the second; what is neither shape nor start is fixed when it is called first, outside any capture."""
+    torch._dynamo.config.recompile_limit = 64  # packs of other shapes in the same process
+    return torch.compile(layer, dynamic=False, fullgraph=True)
 
 
 def forward(spec: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, start: int = 0, layer=layer) -> torch.Tensor:

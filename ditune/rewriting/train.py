@@ -21,14 +21,17 @@ from safetensors.torch import load_file, save_file
 
 from .evaluate import answer_targets, eval_task, evaluate
 from .hashing import stream
-from .model import forward, initial, layout, unflatten
+from .model import compiled_layer, forward, initial, layer, layout, unflatten
 from .optim import Optimizer, schedule
 from .specs import RunSpec
 from .tasks import Alphabet, batch_numbers, prompt_length, row_length, training_examples
 
 CHUNK = 32  # steps whose data are generated at once: the generator's fixed cost is then under 2 % of a step
+CHUNK_ROWS = 1 << 15  # on a GPU so many rows, if these are more steps, as the cost of a chunk there is that of its launches
 CURVE_EXAMPLES = 256  # examples of each evaluation set at a point of the learning curve
-SAVE_EVERY_S = 20  # seconds between checkpoints
+SAVE_EVERY_S = 20  # seconds between checkpoints, and
+SAVE_SHARE = 0.02  # no more than this share of the time goes into writing them
+COMPILE_FROM = 5e15  # operations of a training: half a minute of a large GPU, which is about what compiling saves and costs
 
 
 def run_shape(run: RunSpec) -> tuple:
@@ -41,7 +44,8 @@ def run_shape(run: RunSpec) -> tuple:
 class Pack:
     """M runs on a device: parameters (M, P), optimiser, and the step that advances all of them."""
 
-    def __init__(self, runs: list[RunSpec], device: str):
+    def __init__(self, runs: list[RunSpec], device: str, compiled: bool | None = None):
+        """`compiled`: whether a layer is compiled first; None: on a GPU where the training is long enough."""
         if len({run_shape(r) for r in runs}) != 1:
             raise ValueError("the runs of a pack must have equal shapes and training settings")
         self.runs, self.device = runs, device
@@ -55,7 +59,12 @@ class Pack:
         self.flat = flat.to(device).requires_grad_(True)
         self.optimizer = Optimizer(self.train, self.shapes, self.flat)
         self.start = prompt_length(runs[0].task)
-        self.step, self.curve, self.train_s = 0, [], 0.0
+        self.step, self.curve, self.train_s, self.sets = 0, [], 0.0, []
+        self.chunk = CHUNK if device == "cpu" else max(CHUNK, CHUNK_ROWS // self.train.batch_size)
+        if compiled is None:
+            tokens = self.train.n_steps * self.train.batch_size * positions
+            compiled = device == "cuda" and 6 * self.flat.numel() * tokens > COMPILE_FROM
+        self.layer = compiled_layer() if compiled else layer
         self.advance = captured(self) if device == "cuda" else self.eager_step
 
     def weights(self) -> dict[str, torch.Tensor]:
@@ -73,7 +82,7 @@ class Pack:
     def losses(self, tokens: torch.Tensor) -> torch.Tensor:
         """Mean cross-entropy of the answer's tokens, one a model (M,)."""
         with torch.autocast("cuda", torch.bfloat16, enabled=self.train.bf16):
-            logits = forward(self.model, unflatten(self.flat, self.shapes), tokens[:, :, :-1].long(), self.start - 1)
+            logits = forward(self.model, unflatten(self.flat, self.shapes), tokens[:, :, :-1].long(), self.start - 1, self.layer)
         targets = answer_targets(tokens, self.start, self.pad).long()
         nll = F.cross_entropy(logits.float().flatten(0, 2), targets.flatten(), ignore_index=self.pad, reduction="none")
         return nll.view(len(tokens), -1).sum(1) / (targets != self.pad).flatten(1).sum(1)
@@ -92,7 +101,7 @@ class Pack:
         """Checkpoint: safetensors under a temporary name, then renamed."""
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        metadata = {"progress": json.dumps({"step": self.step, "curve": self.curve, "train_s": self.train_s})}
+        metadata = {"progress": json.dumps({name: getattr(self, name) for name in ("step", "curve", "train_s", "sets")})}
         save_file({k: v.contiguous() for k, v in self.state().items()}, temporary, metadata)
         os.replace(temporary, path)
 
@@ -103,40 +112,58 @@ class Pack:
         with safe_open(path, "pt") as file:
             vars(self).update(json.loads(file.metadata()["progress"]))
 
+    def now(self) -> float:
+        """Seconds on the clock once the device has done all it was asked for."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
     def run(self, checkpoint: Path, progress) -> None:
-        """Train to the end, calling progress(step, n_steps) on the way."""
-        n_steps, last_save = self.train.n_steps, time.monotonic()
+        """Train to the end, calling progress(step, n_steps) on the way; what it raises ends the run with a checkpoint."""
+        n_steps, next_save = self.train.n_steps, time.monotonic() + SAVE_EVERY_S
         points = {round((i + 1) * n_steps / self.train.n_evals) for i in range(self.train.n_evals)}
         while self.step < n_steps:
-            started = time.perf_counter()
-            tokens = self.data(self.step, min(CHUNK - self.step % CHUNK, n_steps - self.step))
+            started = self.now()
+            tokens = self.data(self.step, min(self.chunk - self.step % self.chunk, n_steps - self.step))
             for i in range(tokens.shape[1]):
                 self.optimizer.lr_scale.fill_(schedule(self.train, self.step))
                 losses = self.advance(tokens[:, i])
                 self.step += 1
                 if self.step in points:
-                    self.train_s += time.perf_counter() - started
+                    self.train_s += self.now() - started
                     self.curve.append(self.curve_point(losses))
-                    started = time.perf_counter()
-            self.train_s += time.perf_counter() - started
-            if time.monotonic() - last_save > SAVE_EVERY_S or self.step == n_steps:
+                    started = self.now()
+            self.train_s += self.now() - started
+            if time.monotonic() > next_save or self.step == n_steps:
+                began = time.monotonic()
                 self.save(checkpoint)
-                last_save = time.monotonic()
-            progress(self.step, n_steps)
+                next_save = time.monotonic() + max(SAVE_EVERY_S, (time.monotonic() - began) / SAVE_SHARE)
+            try:
+                progress(self.step, n_steps)
+            except BaseException:
+                self.save(checkpoint)
+                raise
 
     def curve_point(self, losses: torch.Tensor) -> list[dict]:
         """Step, training loss and exact match of each evaluation set, one dict a run."""
-        sets = self.evaluate(CURVE_EXAMPLES, copies=False)
+        sets = [self.evaluate_set(i, CURVE_EXAMPLES, copies=False) for i in range(len(self.runs[0].evals))]
         return [
-            {"step": self.step, "loss": losses[m].item()} | {name: result["exact_match"] for name, result in sets[m].items()}
-            for m in range(len(self.runs))
+            {"step": self.step, "loss": losses[m].item()} | {e.name: found[m]["exact_match"] for e, found in zip(run.evals, sets)}
+            for m, run in enumerate(self.runs)
         ]
 
-    def evaluate(self, most: int | None = None, copies: bool = True) -> list[dict[str, dict]]:
-        """Results of every evaluation set (its first `most` examples), one dict {set: result} a run."""
-        w, evals = self.weights(), self.runs[0].evals
-        sets = [evaluate(self.runs, w, i, min(most or e.n_examples, e.n_examples), copies) for i, e in enumerate(evals)]
-        return [{e.name: results[m] for e, results in zip(run.evals, sets)} for m, run in enumerate(self.runs)]
+    def evaluate_set(self, index: int, most: int | None = None, copies: bool = True) -> list[dict]:
+        """Results of the index-th evaluation set (its first `most` examples), one a run."""
+        n = self.runs[0].evals[index].n_examples
+        return evaluate(self.runs, self.weights(), index, min(most or n, n), copies)
+
+    def evaluate(self, checkpoint: Path | None = None) -> list[dict[str, dict]]:
+        """Results of every evaluation set, one dict {set: result} a run; those that the checkpoint holds are not computed again."""
+        for index in range(len(self.sets), len(self.runs[0].evals)):
+            self.sets.append(self.evaluate_set(index))
+            if checkpoint:
+                self.save(checkpoint)
+        return [{e.name: found[m] for e, found in zip(run.evals, self.sets)} for m, run in enumerate(self.runs)]
 
 
 def captured(pack: Pack):
@@ -194,7 +221,7 @@ def train_pack(runs: list[RunSpec], checkpoint: Path, progress=lambda step, n_st
     gc.disable()
     try:
         pack.run(checkpoint, progress)
-        metrics = pack.evaluate()
+        metrics = pack.evaluate(checkpoint)
     finally:
         gc.enable()
     examples = pack.train.n_steps * pack.train.batch_size
