@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from counting import asked
 
 import ditune.rewriting.train
 from ditune.rewriting.evaluate import answer_targets, answered, eval_examples, evaluate, greedy
@@ -90,6 +91,18 @@ def test_a_packed_member_ends_where_its_solo_run_ends(optimizer):
     packed = trained(runs)
     for m, run in enumerate(runs):
         torch.testing.assert_close(packed[m : m + 1], trained([run]), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_step_as_on_a_gpu_waits_for_nothing_and_launches_as_much_whatever_the_members(monkeypatch, optimizer):
+    monkeypatch.setattr("ditune.model.torchs_own", lambda x: True)
+    counts = []
+    for n_models in (2, 5):
+        pack = Pack([tiny(s, optimizer=optimizer) for s in range(n_models)], "cpu")
+        pack.optimizer.fused = True
+        tokens = pack.data(0, 1)[:, 0]
+        counts.append(asked(lambda pack=pack, tokens=tokens: pack.eager_step(tokens)))
+    assert counts[0] == counts[1] and counts[0][1] == 0
 
 
 def test_a_member_gone_wrong_leaves_the_others_as_they_were():

@@ -19,6 +19,8 @@ from .specs import ModelSpec
 
 INIT_STD = 0.02  # GPT-2's; output projections are divided by sqrt(2 L)
 MATRICES = ("qkv_w", "proj_w", "fc_w", "out_w")
+FACTORS = (*MATRICES, "qkv_b", "proj_b", "fc_b", "out_b")
+"""What is multiplied in bf16 where products are."""
 
 
 def layout(spec: ModelSpec, n_tokens: int, n_positions: int) -> dict[str, tuple[int, ...]]:
@@ -81,7 +83,7 @@ def rotary(x: torch.Tensor, first: int) -> torch.Tensor:
     angle = torch.arange(first, first + x.shape[-2], device=x.device)[:, None] * frequency
     cos, sin = angle.cos(), angle.sin()
     a, b = x.split(half, dim=-1)
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1).to(x.dtype)
+    return torch.cat([(a * cos - b * sin).to(x.dtype), (a * sin + b * cos).to(x.dtype)], dim=-1)
 
 
 def torchs_own(x: torch.Tensor) -> bool:
@@ -167,13 +169,14 @@ def attention(spec: ModelSpec, qkv: torch.Tensor, B: int, start: int) -> torch.T
     M, C, H = len(qkv), spec.n_embd, spec.n_head
     T = qkv.shape[1] // B
     qkv = qkv.view(M * B, T, 3, H, C // H)
-    q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (M*B, H, T, D)
+    q, k, v = (x.transpose(1, 2) for x in qkv.unbind(2))  # each (M*B, H, T, D); slopes come back in qkv's own order
     if spec.position == "rotary":
         q, k = rotary(q, 0), rotary(k, 0)
-        qkv = torch.stack([q, k, v]).permute(1, 3, 0, 2, 4)
-    # A GPU answers queries that nobody asked for: they cost less than a mask, under which cuDNN's gradients can be NaN
-    # (pytorch #196678).
-    y = attend(q, k, v).transpose(1, 2)[:, start:] if torchs_own(qkv) else Attend.apply(qkv, start)
+    if torchs_own(qkv):
+        # Queries that nobody asked for cost less than a mask, under which cuDNN's gradients can be NaN (pytorch #196678).
+        y = attend(q, k, v).transpose(1, 2)[:, start:]
+    else:
+        y = Attend.apply(qkv if spec.position == "learned" else torch.stack([q, k, v]).permute(1, 3, 0, 2, 4), start)
     return y.reshape(M, B * (T - start), C)
 
 

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from .evaluate import answer_targets, eval_task, evaluate
 from .hashing import stream
-from .model import compiled_layer, forward, initial, layer, layout, unflatten
+from .model import FACTORS, compiled_layer, forward, initial, layer, layout, unflatten
 from .optim import Optimizer, schedule
 from .specs import RunSpec
 from .tasks import Alphabet, batch_numbers, prompt_length, row_length, training_examples
@@ -81,8 +81,12 @@ class Pack:
 
     def losses(self, tokens: torch.Tensor) -> torch.Tensor:
         """Mean cross-entropy of the answer's tokens, one a model (M,)."""
+        w = unflatten(self.flat, self.shapes)
+        if self.train.bf16 and self.device == "cuda":  # in one piece; autocast would round weight by weight, there and back
+            rounded = unflatten(self.flat.bfloat16(), self.shapes)
+            w |= {name: rounded[name] for name in FACTORS}
         with torch.autocast("cuda", torch.bfloat16, enabled=self.train.bf16):
-            logits = forward(self.model, unflatten(self.flat, self.shapes), tokens[:, :, :-1].long(), self.start - 1, self.layer)
+            logits = forward(self.model, w, tokens[:, :, :-1].long(), self.start - 1, self.layer)
         targets = answer_targets(tokens, self.start, self.pad).long()
         nll = F.cross_entropy(logits.float().flatten(0, 2), targets.flatten(), ignore_index=self.pad, reduction="none")
         return nll.view(len(tokens), -1).sum(1) / (targets != self.pad).flatten(1).sum(1)
