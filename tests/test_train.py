@@ -70,7 +70,7 @@ def test_an_evaluation_that_was_killed_goes_on_with_the_set_it_was_at(tmp_path, 
             raise Killed
         return evaluate(runs, w, index, n, copies)
 
-    monkeypatch.setattr(ditune.train, "evaluate", killed_at_the_second_set)
+    monkeypatch.setattr(ditune.rewriting.train, "evaluate", killed_at_the_second_set)
     with pytest.raises(Killed):
         train_run(tiny(), tmp_path / "killed.safetensors")
     resumed = train_run(tiny(), tmp_path / "killed.safetensors")
@@ -95,7 +95,7 @@ def test_a_packed_member_ends_where_its_solo_run_ends(optimizer):
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_a_step_as_on_a_gpu_waits_for_nothing_and_launches_as_much_whatever_the_members(monkeypatch, optimizer):
-    monkeypatch.setattr("ditune.model.torchs_own", lambda x: True)
+    monkeypatch.setattr("ditune.rewriting.model.torchs_own", lambda x: True)
     counts = []
     for n_models in (2, 5):
         pack = Pack([tiny(s, optimizer=optimizer) for s in range(n_models)], "cpu")

@@ -1,7 +1,7 @@
 """The pool of symbolic tasks, and those of the test: token rows to train on and prompts to score, from `PoolSpec` and
 seed.
 
-What a task is says `select_specs.PoolSpec`. Rules, inputs and clean answers are those of `ditune.tasks`, so every
+What a task is says `select_specs.PoolSpec`. Rules, inputs and clean answers are those of `ditune.rewriting.tasks`, so every
 answer that follows the rule equals what `ditune.markov` computes (tested). No x of a test rule is the x of a pool rule,
 and no y its y.
 

@@ -244,7 +244,7 @@ class Rewriter:
         return found
 
     def right(self, queries: list[Query]) -> list[bool]:
-        """Whether the greedy answer is the right one, in one pass a batch (`ditune.evaluate`)."""
+        """Whether the greedy answer is the right one, in one pass a batch (`ditune.rewriting.evaluate`)."""
         start, pad = prompt_length(self.run.task), Alphabet(self.run.task.alphabet_size).pad
         found = []
         for batch in batches(queries):

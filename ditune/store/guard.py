@@ -51,7 +51,7 @@ def code_hash(*functions) -> str:
 
 
 def closure_hash(*roots: tuple[str, str]) -> str:
-    """The same for roots that are named by module and name, ("ditune.train", "train_run")."""
+    """The same for roots that are named by module and name, ("ditune.rewriting.train", "train_run")."""
     return short_hash(json.dumps(sorted(_definition(*place)[0] for place in closure(*roots))))
 
 
