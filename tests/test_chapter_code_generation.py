@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from made_up import MADE, chapter, marks, svg, texts
 
 from ditune.chapters import code_generation as here
-from ditune.language.pretrained import tune_spec
+from ditune.language.pretrained import TuneSpec
 from ditune.language.specs import LanguageSpec
 from ditune.report.ledger import judge
 from ditune.report.stats import crossed, smallest, wilson
@@ -31,7 +31,7 @@ def table(tenth=2.0, quarter=2.0, three=2.0, more=0.0, seeds=6, untuned=-4.0, co
     arms = [(0, (), untuned), (80, CODE, 0.0), (80, TENTH, tenth), (80, QUARTER, quarter), (80, THREE, three), (300, CODE, more)]
     for total, shares, found in arms:
         for seed in range(seeds if total else 1):
-            tune = tune_spec("cpu", n_steps=max(1, total // 8))
+            tune = TuneSpec(rank=8, alpha=16, batch_size=8, n_steps=max(1, total // 8), lr=1e-3)
             spec = LanguageSpec(sets=SETS[: len(shares)], shares=shares, total=total, tune=tune, seed=seed)
             learnt = {"stdlib": code * (total > 80), "made_general": general * (len(shares) > 1), "made_reasoning": reasoning * (len(shares) > 2)}
             for name, value in ({"humaneval": found, "mbpp": found} | learnt).items():

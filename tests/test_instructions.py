@@ -51,19 +51,6 @@ def test_every_layout_of_files_gives_the_same_form(tmp_path, monkeypatch):
     assert [i.pair for i in load(str(tmp_path / "alpaca_data.json"))] == [i.pair for i in alpaca]
 
 
-def test_a_set_on_the_hub_is_asked_for_by_its_name(tmp_path, monkeypatch):
-    import huggingface_hub
-
-    put(tmp_path, "rows.jsonl", [{"problem": "Write g.", "solution": "g = 1"}])
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda repository, file, repo_type: f"{tmp_path}/{file}" if repository == "owner/set" else None)
-    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda self, repository, repo_type: ["README.md", "rows.jsonl"])
-    assert load("owner/set") == [Instruction("Write g.", "", "g = 1", "owner/set", "unknown", "see huggingface.co/datasets/owner/set")]
-    assert load("owner/set:rows.jsonl")[0].pair == ("Write g.", "g = 1")
-    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda self, repository, repo_type: ["a.json", "b.json"])
-    with pytest.raises(SpecError, match="'owner/set' has 2 JSON files; allowed: owner/set:file, of a.json, b.json"):
-        load("owner/set")
-
-
 def test_a_set_that_is_missing_says_which_where_from_its_licence_and_the_variable(tmp_path, monkeypatch):
     for name in ("alpaca_code", "alpaca_general", "codealpaca_2k", "gpteacher_codegen", "dolly_3k", "gsm8k_train", "alpaca_gpt4_en_demo"):
         with pytest.raises(SpecError) as caught:

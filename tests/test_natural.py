@@ -95,33 +95,6 @@ def test_a_task_without_a_field_that_is_needed_is_refused_in_one_line(tmp_path):
         load(str(folder))
 
 
-def test_a_pool_on_the_hub_is_read_from_the_rows_of_its_tasks(tmp_path, monkeypatch):
-    import huggingface_hub
-
-    rows = [{"task_name": "task1", "id": f"task1-{i}", "definition": "Copy.", "inputs": f" {i}", "targets": target} for i in range(4) for target in (f"{i}", f"the {i}")]
-    for split in ("train", "test"):
-        (tmp_path / split).mkdir()
-        lines = [json.dumps(row | {"task_name": f"{split}_task"}) for row in rows]
-        (tmp_path / split / f"{split}_task_{split}.jsonl").write_text("\n".join(lines))
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, repo_type, allow_patterns: tmp_path)
-    assert not catalogue.is_here("owner/tasks")
-    train, test = load("owner/tasks")
-    assert (train.name, train.split, train.definition) == ("train_task", "train", "Copy.") and (test.name, test.split) == ("test_task", "test")
-    assert train.instances == tuple((f"{i}", (f"{i}", f"the {i}")) for i in range(4))
-    assert [task.examples for task in usable(("owner/tasks",), 100, "train")] == [(("0", "0"), ("1", "1"))]
-
-
-def test_a_pool_on_the_hub_that_cannot_be_fetched_is_refused_in_one_line(monkeypatch):
-    import huggingface_hub
-
-    def unreachable(*args, **kwargs):
-        raise OSError("no route\nto the hub")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
-    with pytest.raises(SpecError, match="^the pool 'owner/tasks' cannot be fetched: no route$"):
-        load("owner/tasks")
-
-
 def test_of_a_task_with_thousands_of_instances_the_first_ones_are_kept():
     many = parsed({"Instances": [{"id": str(i), "input": str(i), "output": [str(i)]} for i in range(natural.MOST_INSTANCES + 5)]}, "t", "")
     assert [text for text, _ in many.instances] == [str(i) for i in range(natural.MOST_INSTANCES)]

@@ -22,7 +22,7 @@ from ditune.language.natural_runs import (
     selected,
     split_of,
 )
-from ditune.language.pretrained import Pretrained, load, tune_spec
+from ditune.language.pretrained import Pretrained, TuneSpec, load
 from ditune.language.prompting import (
     OwnScorer,
     Template,
@@ -37,7 +37,7 @@ from ditune.language.specs import SELECTIONS, FirstSpec, InstructionsSpec, Instr
 from ditune.language.tuning import LanguageScorer
 from ditune.specs import SpecError
 
-TUNE = tune_spec("cpu", rank=2, alpha=4, batch_size=4, max_tokens=400)
+TUNE = TuneSpec(rank=2, alpha=4, batch_size=4, n_steps=25, lr=1e-3, warmup_share=0.1, max_tokens=400)
 SHARED = {"model": "tiny", "most_letters": 60, "k": 2, "max_tokens": 2}
 LOOP = SHARED | {
     "pool": ["made_tasks"], "test": ["made_tasks"], "n": 1, "most_head": 120, "n_test": 3, "n_test_instances": 2, "n_written": 1, "n_validation": 2, "n_initial": 3,

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ditune.language import pretrained
-from ditune.language.pretrained import PRESETS, Package, TuneSpec, adapt, cached, check_model, load, tune_spec
+from ditune.language.pretrained import Package, TuneSpec, adapt, cached, check_model, load
 from ditune.language.tuning import complete, encoded, mean_nll
 from ditune.specs import SpecError
 
@@ -40,7 +40,7 @@ def test_a_folder_of_safetensors_is_loaded_and_pickles_are_not(tmp_path):
 
 def test_a_mistyped_name_is_refused_before_anything_heavy_is_imported():
     check_model("owner/name")
-    code = "import sys; from ditune.language import pretrained, instructions; pretrained.tune_spec('cpu'); print([m for m in ('torch', 'transformers', 'peft') if m in sys.modules]); pretrained.load('smolm2')"
+    code = "import sys; from ditune.language import pretrained, instructions; pretrained.TuneSpec(); print([m for m in ('torch', 'transformers', 'peft') if m in sys.modules]); pretrained.load('smolm2')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[]\n"
     assert "SpecError: unknown model 'smolm2'; did you mean 'smollm2'? Allowed: smollm2, tiny, a folder" in done.stderr
@@ -58,16 +58,13 @@ def test_a_mistyped_name_is_refused_before_anything_heavy_is_imported():
 )
 def test_an_impossible_tuning_is_refused(changes, message):
     with pytest.raises(SpecError) as caught:
-        tune_spec("cpu", **changes)
+        TuneSpec.of(**changes)
     assert str(caught.value).startswith(message)
 
 
-def test_presets_are_tunings_and_the_papers_is_the_default():
-    assert {name: tune_spec(name).changed() for name in PRESETS} == PRESETS
-    paper = tune_spec("paper")
+def test_the_papers_tuning_is_the_default():
+    paper = TuneSpec()
     assert (paper.rank, paper.alpha, paper.lr, paper.batch_size, paper.n_steps) == (512, 1024, 1e-5, 64, 2000)
-    with pytest.raises(SpecError, match="unknown preset 'papr'; did you mean 'paper'"):
-        tune_spec("papr")
 
 
 def downloading(tmp_path, content: bytes):

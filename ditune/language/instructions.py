@@ -14,7 +14,7 @@ from random import Random
 
 from ..specs import SpecError
 from . import made
-from .catalogue import check_here, described, find, on_hub, read_rows
+from .catalogue import check_here, described, find, read_rows
 
 N_MADE = 1000  # examples of each domain in the sets that are made here
 FIELDS = {
@@ -51,8 +51,7 @@ class Instruction:
 
 
 def load(name: str) -> list[Instruction]:
-    """The instructions of a set, in its own order: one of the catalogue, or a JSON or JSON Lines file, here or on the
-    hub.
+    """The instructions of a set, in its own order: one of the catalogue, or a JSON or JSON Lines file.
 
     Rows without an instruction or an answer are left out. SpecError: the set is not here, or is none.
     """
@@ -63,26 +62,8 @@ def load(name: str) -> list[Instruction]:
     elif name in made.SETS:
         triples = made.instructions(made.SETS[name], N_MADE)
     else:
-        triples = [(source.domain, triple) for triple in read(find(name) or fetched(name))]
+        triples = [(source.domain, triple) for triple in read(find(name))]
     return [Instruction(*triple, name, domain, source.licence) for domain, triple in triples]
-
-
-def fetched(name: str) -> Path:
-    """The file of a set on the hub; without a file in its name, the only one that can be read."""
-    from huggingface_hub import HfApi, hf_hub_download
-
-    repository, file = on_hub(name).groups()
-    try:
-        if not file:
-            files = HfApi().list_repo_files(repository, repo_type="dataset")
-            readable = [file for file in files if re.search(r"\.jsonl?(\.gz)?$", file)]
-            if len(readable) != 1:
-                allowed = f"{repository}:file, of {', '.join(readable) or 'a data set that has one'}"
-                raise SpecError(f"the data set {name!r} has {len(readable)} JSON files; allowed: {allowed}")
-            file = readable[0]
-        return Path(hf_hub_download(repository, file, repo_type="dataset"))
-    except OSError as error:
-        raise SpecError(f"the set {name!r} cannot be fetched: {str(error).strip().splitlines()[0]}") from error
 
 
 def read(path: Path) -> list[made.Triple]:

@@ -1,9 +1,7 @@
 """Tasks in natural language: one form for all pools of the catalogue, which of them are used, and ROUGE-L.
 
-A pool is read from a file of JSON Lines, from a clone of Super-NaturalInstructions (Wang et al. 2022, arXiv
-2204.07705), that is `tasks/*.json` with `splits/default/{train,test}_tasks.txt`, or from a data set of the Hugging Face
-hub with the rows of its tasks, such as Muennighoff/natural-instructions. A pool for evaluation only is never trained
-on.
+A pool is a file of JSON Lines, or a clone of Super-NaturalInstructions (Wang et al. 2022, arXiv 2204.07705), `tasks/*.json`
+with `splits/default/{train,test}_tasks.txt`. A pool for evaluation only is never trained on.
 """
 
 import contextlib
@@ -59,8 +57,7 @@ def load(name: str) -> list[Task]:
     if name == "made_tasks":
         return [parsed(row, row["name"], row["split"]) for row in made.tasks()]
     place, source = find(name), described(name)
-    reader = from_rows if place is None else from_clone if place.is_dir() else from_lines
-    tasks = reader(place or fetched(name))
+    tasks = from_clone(place) if place.is_dir() else from_lines(place)
     return [replace(task, eval_only=source.eval_only) for task in tasks if task.name not in source.foreign]
 
 
@@ -80,37 +77,6 @@ def from_clone(folder: Path) -> list[Task]:
             with readable(path):
                 found[name] = parsed(json.loads(path.read_text(encoding="utf-8")), name, split)
     return [task for task in found.values() if task]
-
-
-def fetched(name: str) -> Path:
-    """A folder with the files of tasks of a data set on the hub (several gigabytes; they are kept)."""
-    from huggingface_hub import snapshot_download
-
-    patterns = [f"{split}/*.jsonl" for split in SPLITS]
-    try:
-        return Path(snapshot_download(name, repo_type="dataset", allow_patterns=patterns))
-    except OSError as error:
-        raise SpecError(f"the pool {name!r} cannot be fetched: {str(error).strip().splitlines()[0]}") from error
-
-
-def from_rows(folder: Path) -> list[Task]:
-    """The tasks of `{train,test}/*.jsonl`, a file each, whose rows are an instance and one of its outputs: task_name,
-    id, definition, inputs, targets. They have no positive examples (`shortened` makes some)."""
-    tasks = []
-    for path in [path for split in SPLITS for path in sorted((folder / split).glob("*.jsonl"))]:
-        instances: dict[str, dict] = {}
-        with readable(path):
-            for row in read_rows(path):
-                if row["id"] not in instances and len(instances) == MOST_INSTANCES:
-                    break
-                one = instances.setdefault(row["id"], {"id": row["id"], "input": row["inputs"], "output": []})
-                one["output"].append(row["targets"])
-            if instances:
-                fields = {"Definition": row["definition"], "Instances": list(instances.values())}
-                tasks.append(parsed(fields, row["task_name"], path.parent.name))
-    if not tasks:
-        raise SpecError(f"{folder} has no tasks: needed are train/*.jsonl and test/*.jsonl")
-    return tasks
 
 
 def from_lines(path: Path) -> list[Task]:

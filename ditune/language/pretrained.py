@@ -71,21 +71,6 @@ class TuneSpec(Spec):
         self.require(self.weight_decay >= 0, "weight_decay", "0 or more")
 
 
-PRESETS = {
-    "paper": {},
-    "paper_code": {"batch_size": 4, "n_steps": 15_000},  # 3 epochs of 20,000 examples; the adapters' rank is not stated
-    "cpu": {"rank": 8, "alpha": 16, "batch_size": 8, "n_steps": 25, "lr": 1e-3, "warmup_share": 0.1, "max_tokens": 384},
-}
-"""Named fields of `TuneSpec`: the paper's two tunings, and one for a model of 135 million parameters on a CPU core."""
-
-
-def tune_spec(preset: str, **changes) -> TuneSpec:
-    """The spec of a preset, with some fields changed."""
-    if preset not in PRESETS:
-        raise unknown("preset", preset, PRESETS)
-    return TuneSpec.of(**PRESETS[preset] | changes)
-
-
 # ---- where models come from ------------------------------------------------------------------------------------------
 
 

@@ -32,16 +32,12 @@ SMOLLM2 = 30 * 576**2
 
 
 def encrypted(spec, checkpoint, progress):
-    """A pretrained model tuned on encrypted rewriting."""
     from .encrypted import tuned_run
-
     return tuned_run(spec, checkpoint, progress)
 
 
 def from_scratch(run, checkpoint, progress):
-    """Encrypted rewriting from random weights."""
     from .encrypted import from_scratch
-
     return from_scratch(run, checkpoint, progress)
 
 
@@ -58,9 +54,7 @@ def encrypted_seconds(spec: EncryptedSpec) -> float:
 
 
 def tune(spec, checkpoint, progress):
-    """A tuning on a mixture of instructions."""
     from .mixtures import tune_run
-
     return tune_run(spec, checkpoint, progress)
 
 
@@ -71,9 +65,7 @@ def tune_seconds(spec: LanguageSpec) -> float:
 
 
 def instruction_map(spec, checkpoint, progress):
-    """The map of instruction sets."""
     from .instruction_map import map_run
-
     return map_run(spec, checkpoint, progress)
 
 
@@ -89,37 +81,27 @@ def check_sets(spec: LanguageSpec | InstructionMapSpec) -> None:
 
 
 def task_map(spec, checkpoint, progress):
-    """All tasks of a pool, measured."""
     from .natural_runs import map_run
-
     return map_run(spec, checkpoint, progress)
 
 
 def first_round(spec, checkpoint, progress):
-    """The first round of a seed."""
     from .natural_runs import first_run
-
     return first_run(spec, checkpoint, progress)
 
 
 def rounds(spec, checkpoint, progress, first):
-    """The later rounds of a strategy."""
     from .natural_runs import rounds_run
-
     return rounds_run(spec, checkpoint, progress, first)
 
 
 def instructions(spec, checkpoint, progress):
-    """Instructions, measured."""
     from .natural_runs import instructions_run
-
     return instructions_run(spec, checkpoint, progress)
 
 
 def instruct(spec, checkpoint, progress, first):
-    """Tunings on the instructions that a strategy selects."""
     from .natural_runs import instruct_run
-
     return instruct_run(spec, checkpoint, progress, first)
 
 

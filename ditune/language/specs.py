@@ -13,7 +13,7 @@ from ..rewriting.specs import EvalSpec, RunSpec, TaskSpec
 from ..specs import Spec, unknown
 from .catalogue import BENCHMARKS, POOLS, SETS, check_name
 from .instructions import counts
-from .pretrained import TuneSpec, check_model, tune_spec
+from .pretrained import TuneSpec, check_model
 
 # ---- encrypted rewriting ---------------------------------------------------------------------------------------------
 
@@ -128,7 +128,8 @@ class LanguageSpec(Spec):
     """Examples in all, none twice. Paper: 20,000."""
     most_letters: int = 10_000
     """Longest instruction, question and answer together; longer ones are neither trained nor tested on."""
-    tune: TuneSpec = field(default_factory=lambda: tune_spec("paper_code"))
+    tune: TuneSpec = field(default_factory=lambda: TuneSpec(batch_size=4, n_steps=15_000))
+    """Paper: 3 passes over 20,000 examples; the adapters' rank is not stated."""
     evals: tuple[TextEval, ...] = (TextEval(), TextEval(name="mbpp", n_examples=500))
     most_read: int = 1024
     """Longest text of an evaluation, in tokens; of a longer one the beginning of the prompt is left out."""
@@ -268,7 +269,7 @@ class FirstSpec(MapSpec):
     """Instances of a task that are trained on."""
     passes: float = 8.0
     """How often a training passes over its instances; it sets `n_steps` of `tune`."""
-    tune: TuneSpec = field(default_factory=lambda: tune_spec("paper", batch_size=128, lr=5e-5))
+    tune: TuneSpec = field(default_factory=lambda: TuneSpec(batch_size=128, lr=5e-5))
     """LoRA; paper: all weights."""
 
     def check(self):
@@ -366,7 +367,7 @@ class InstructSpec(InstructionsSpec):
     budgets: tuple[int, ...] = (1000, 2000, 4000, 8000, 16000)
     """Instructions; those of a smaller budget are among those of a larger one."""
     passes: float = 3.0
-    tune: TuneSpec = field(default_factory=lambda: tune_spec("paper", batch_size=128, lr=2e-5))
+    tune: TuneSpec = field(default_factory=lambda: TuneSpec(batch_size=128, lr=2e-5))
 
     def check(self):
         super().check()

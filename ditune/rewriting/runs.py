@@ -5,37 +5,27 @@ from .specs import AlgorithmSpec, ProbeSpec, RunSpec
 
 
 def train(run, checkpoint, progress):
-    """A training with its evaluations."""
     from .train import train_run
-
     return train_run(run, checkpoint, progress)
 
 
 def train_pack(runs, checkpoint, progress):
-    """Trainings of one shape."""
     from .train import train_pack
-
     return train_pack(runs, checkpoint, progress)
 
 
 def probe(spec, checkpoint, progress):
-    """A training whose model is probed with rules of which it has seen a part."""
     from .probe import probe_run
-
     return probe_run(spec, checkpoint, progress)
 
 
 def probe_pack(specs, checkpoint, progress):
-    """Trainings of one shape whose models are probed."""
     from .probe import probe_pack
-
     return probe_pack(specs, checkpoint, progress)
 
 
 def execute(spec, checkpoint, progress):
-    """A training whose model executes Markov algorithms."""
     from .running import run_algorithms
-
     return run_algorithms(spec, checkpoint, progress)
 
 
