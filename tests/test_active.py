@@ -10,7 +10,7 @@ from ditune.active.loop import (
     Training,
     exact_match,
     initial_tasks,
-    measured,
+    measure_candidates,
     representations,
     scorer_of,
     select_run,
@@ -111,7 +111,7 @@ def test_representations_are_the_values_that_the_last_layer_reads():
 def test_probabilities_are_those_of_the_measure_whether_or_not_prompts_are_perturbed():
     spec, pool, left = small(), pool_tasks(small().pool, 0), torch.arange(10, 30)
     scorer = scorer_of(spec, Training(spec, pool.rows(left)).weights())
-    told = {name: measured(spec.replace(strategy=name), scorer, pool, left) for name in ("uncertainty", "high_perplexity")}
+    told = {name: measure_candidates(spec.replace(strategy=name), scorer, pool, left) for name in ("uncertainty", "high_perplexity")}
     table = measure(scorer, pool.prompts(left), uncertainty_spec(spec), spec.seed).table()
     for name in ("probability", "perplexity"):
         expected = [row[name] for row in table]

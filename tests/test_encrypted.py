@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ditune.active.scorers import Prompts, Rows
 from ditune.language import encrypted, pretrained
-from ditune.language.encrypted import EncryptedPack, answered, cipher, evaluated, examples_of, exported
+from ditune.language.encrypted import EncryptedPack, answered, cipher, evaluate_encrypted, examples_of, exported
 from ditune.language.specs import EncryptedSpec, FromScratchSpec
 from ditune.language.tuning import LanguageScorer
 from ditune.rewriting import evaluate, markov
@@ -47,7 +47,7 @@ def test_the_cipher_is_a_function_of_the_seed():
 def test_answers_are_rewritten_and_then_encrypted_and_prompts_stay():
     written = {SIGNS.text([a]): SIGNS.text([b]) for a, b in enumerate(cipher(8, 5).tolist())}
     examples = training_examples(TASK, 5, torch.arange(200))
-    for row in map(text, encrypted.encrypted(examples.tokens, 8, 5)):
+    for row in map(text, encrypted.encrypt_answers(examples.tokens, 8, 5)):
         (x, y), z = row.split("|")[0].split(">"), row.split("|")[1].split("=")[0]
         plain = markov.MarkovAlgorithm((markov.Rule(x, y),)).steps(z, 1)
         assert row.split("=")[1] == "".join(written[letter] for letter in plain) + "."
@@ -91,7 +91,7 @@ def test_an_answer_counts_as_right_where_greedy_decoding_gives_it():
 def test_plain_tests_of_an_exported_rewriter_equal_those_of_evaluate(lm):
     pack = Pack([BASE], "cpu")
     expected = evaluate.evaluate([BASE], pack.weights(), 0, 40)[0]
-    found = evaluated(exported(pack), BASE, EVALS[0], 40, encrypt=False)
+    found = evaluate_encrypted(exported(pack), BASE, EVALS[0], 40, encrypt=False)
     assert found.pop("nll") == pytest.approx(expected.pop("nll"), rel=1e-5) and found == expected
 
 
@@ -99,12 +99,12 @@ def test_wrong_answers_are_told_apart(lm, monkeypatch):
     """A model that always answers with the plain rewriting, or with the encrypted input, is counted as such."""
     examples = unseen_examples(TASK, 0, torch.arange(40))
     copies = unseen_examples(TASK, 0, torch.arange(40), copy=True)
-    said = {"plain": examples.tokens, "copies": encrypted.encrypted(copies.tokens, 8, 0)}
+    said = {"plain": examples.tokens, "copies": encrypted.encrypt_answers(copies.tokens, 8, 0)}
     run, has_op = RunSpec(task=TASK, evals=EVALS), 1 - examples.slices["no_op"].double().mean().item()
     for kind, rows in said.items():
         answers = set(examples_of(lm, rows, 8, 0))
         monkeypatch.setattr(encrypted, "answered", lambda lm, found, answers=answers: (torch.tensor([one in answers for one in found]), torch.zeros(len(found))))
-        result = evaluated(lm, run, EVALS[0], 40)
+        result = evaluate_encrypted(lm, run, EVALS[0], 40)
         assert result["plain"] == (kind == "plain") and result["copies"] == pytest.approx(has_op if kind == "copies" else 0)
         assert result["exact_match"] == pytest.approx(1 - has_op if kind == "copies" else 0)
 
@@ -150,7 +150,7 @@ def test_a_tuning_pretrains_its_rewriter_once_and_can_be_continued(home, monkeyp
 def test_a_run_from_scratch_learns_from_encrypted_rows_and_can_be_continued(home):
     run = FromScratchSpec.of(task=TASK, model=MODEL, train=TRAIN, evals=EVALS)
     plain = Pack([run], "cpu").data(0, 2)
-    assert torch.equal(EncryptedPack([run], "cpu").data(0, 2), encrypted.encrypted(plain, 8, 0)) and plain.shape[:3] == (1, 2, 16)
+    assert torch.equal(EncryptedPack([run], "cpu").data(0, 2), encrypted.encrypt_answers(plain, 8, 0)) and plain.shape[:3] == (1, 2, 16)
     whole = encrypted.from_scratch(run, home / "a.safetensors")
     assert same(encrypted.from_scratch(run, home / "a.safetensors"), whole)  # from its last checkpoint
 

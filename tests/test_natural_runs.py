@@ -13,23 +13,23 @@ from ditune.language import instructions, natural_runs
 from ditune.language.natural import KINDS, SPLITS, Task, usable
 from ditune.language.natural import load as pool
 from ditune.language.natural_runs import (
-    chosen,
     first_run,
     instruct_run,
     instructions_run,
     map_run,
     rounds_run,
-    selected,
+    selected_instructions,
+    selected_tasks,
     split_of,
 )
 from ditune.language.pretrained import Pretrained, TuneSpec, load
 from ditune.language.prompting import (
     OwnScorer,
     Template,
+    answer_measures,
     by_definition,
     by_paraphrases,
-    likelihoods,
-    measured,
+    gold_nll,
     n_examples,
     pairs,
 )
@@ -111,7 +111,7 @@ def test_measures_are_those_of_whole_prompts_read_one_by_one():
     lm, tasks = load("tiny"), pool("made_tasks")[:2]
     template, scorer, how = Template(lm, 200), OwnScorer(lm, 2), UncertaintySpec(n=2, k=2, max_tokens=2)
     prompts = [template.task(task) for task in tasks]
-    columns, answers = measured(scorer, prompts, how, 7, [[outputs for _, outputs in task.instances] for task in tasks])
+    columns, answers = answer_measures(scorer, prompts, how, 7, [[outputs for _, outputs in task.instances] for task in tasks])
     for r, prompt in enumerate(prompts):
         heads = perturbed(prompt.prompt, 2, 0.2, 7, prompt.name).lists()
         p = [[plain_probability(lm, heads[j] + prompt.inputs[i], answers[r][i], 2) for j in range(3)] for i in range(2)]
@@ -127,7 +127,7 @@ def test_measures_are_those_of_whole_prompts_read_one_by_one():
     of_definition = by_definition(scorer, prompts, [tasks[0], replace(tasks[1], paraphrases=())], how, 7)
     assert of_definition == [pytest.approx(sum(abs(each[j] - each[0]) for each in p for j in (1, 2)) / 4, abs=2e-6), None]
     right = pairs(prompts[0], 2, lm.eos, 10_000)
-    assert likelihoods(LanguageScorer(lm), prompts[:1], 2)[0] == pytest.approx(-sum(torch.tensor(plain_probability(lm, x, y[:-1])).log() for x, y in right).item() / 2, abs=1e-4)
+    assert gold_nll(LanguageScorer(lm), prompts[:1], 2)[0] == pytest.approx(-sum(torch.tensor(plain_probability(lm, x, y[:-1])).log() for x, y in right).item() / 2, abs=1e-4)
 
 
 def test_no_end_is_scored_of_an_own_answer_that_was_cut():
@@ -161,13 +161,13 @@ def test_a_task_with_fewer_instances_than_asked_for_is_measured_on_those_it_has(
     template, how = Template(lm, 200), UncertaintySpec(n=3, k=2, max_tokens=2)
     right = [[outputs for _, outputs in task.instances] for task in tasks]
     prompts = [template.task(task) for task in tasks]
-    columns, answers = measured(OwnScorer(lm, 2), prompts, how, 0, right)
+    columns, answers = answer_measures(OwnScorer(lm, 2), prompts, how, 0, right)
     assert [len(of_task) for of_task in answers] == [len(task.instances) for task in tasks] and {1, 2} <= {len(of_task) for of_task in answers}
     for r, task in enumerate(tasks):
-        alone, _ = measured(OwnScorer(lm, 2), prompts[r : r + 1], how.replace(n=len(task.instances)), 0, right[r : r + 1])
+        alone, _ = answer_measures(OwnScorer(lm, 2), prompts[r : r + 1], how.replace(n=len(task.instances)), 0, right[r : r + 1])
         assert {name: values[r] for name, values in columns.items()} == {name: pytest.approx(value, rel=1e-5, abs=2e-6) if isinstance(value, float) else value for name, (value,) in alone.items()}
-    nll = likelihoods(LanguageScorer(lm), prompts, 3)
-    assert nll == pytest.approx([likelihoods(LanguageScorer(lm), [prompt], len(prompt.inputs))[0] for prompt in prompts], abs=2e-6)
+    nll = gold_nll(LanguageScorer(lm), prompts, 3)
+    assert nll == pytest.approx([gold_nll(LanguageScorer(lm), [prompt], len(prompt.inputs))[0] for prompt in prompts], abs=2e-6)
 
 
 def test_a_paraphrased_prompt_keeps_the_examples_of_the_definition():
@@ -218,7 +218,7 @@ def test_strategies_of_a_seed_share_the_first_round_and_a_killed_run_ends_as_an_
     assert spec.first == rounds(strategy="difficult").first
     first = first_run(spec.first, home / "first.safetensors")
     whole = rounds_run(spec, home / "whole.safetensors", nothing, first)
-    assert whole["selected"][0] == chosen(spec, first["map"], 1)
+    assert whole["selected"][0] == selected_tasks(spec, first["map"], 1)
     assert set(whole["selected"][0]) <= set(first["split"]["candidates"])
     assert [m["n_trained"] for m in whole["metrics"].values()] == [5, 5, 7, 7]
     assert list(whole["metrics"]) == ["round 1", "round 1 validation", "round 2", "round 2 validation"]
@@ -246,7 +246,7 @@ def test_rounds_on_other_data_than_their_first_round_are_refused(home, monkeypat
 def test_every_strategy_selects_from_the_columns_that_it_is_given(strategy):
     columns = {"task": list("abcdef"), "kind": ["classification"] * 2 + ["generation"] * 4, "uncertainty": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6], "probability": [0.6, 0.5, 0.4, 0.3, 0.2, 0.1]}
     columns["perplexity"] = [1 / p for p in columns["probability"]]
-    found = chosen(rounds(strategy=strategy, n_select=3, share=1 / 3), columns, 1)
+    found = selected_tasks(rounds(strategy=strategy, n_select=3, share=1 / 3), columns, 1)
     assert len(found) == 3 and len(set(found) & set("ab")) == 1
     if strategy in ("uncertainty", "high_perplexity"):
         assert found == ["b", "e", "f"]
@@ -260,7 +260,7 @@ def test_a_tuning_on_instructions_starts_from_the_pretrained_model_at_every_budg
     assert found["metrics"]["budget 3"] == alone["metrics"]["budget 3"] and list(found["metrics"]) == ["budget 1", "budget 3"]
     columns = first["map"]
     highest = sorted(range(5), key=lambda i: -columns["uncertainty"][i])
-    assert found["selected"] == sorted(highest[:3]) and selected(spec, columns, 1) == highest[:1]
+    assert found["selected"] == sorted(highest[:3]) and selected_instructions(spec, columns, 1) == highest[:1]
     rows = instructions.tests_of(("made_reasoning",), 3, 200)["made_reasoning"]
     assert found["metrics"]["budget 1"]["n"] == len(rows) == 3
 

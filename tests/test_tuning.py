@@ -87,11 +87,11 @@ def rows(name: str, n: int, words: str = "word") -> list[Instruction]:
 def test_held_out_rows_are_in_no_mixture_and_the_same_for_all_of_them(monkeypatch):
     pools = {"made_general": rows("made_general", 30) * 2 + rows("made_general", 5, "w" * 200), "made_reasoning": rows("made_reasoning", 20)}
     monkeypatch.setattr(mixtures, "load", pools.get)
-    held_out, left = mixtures.held_out_of(SPEC)
+    held_out, left = mixtures.split_held_out(SPEC)
     assert {name: len(found) for name, found in held_out.items()} == {"made_general": 4, "made_reasoning": 4}
     assert len(left["made_general"]) == 26 and not set(left["made_general"]) & set(held_out["made_general"])  # none twice, none that is too long
     other = SPEC.replace(sets=("made_reasoning",), shares=(1.0,), seed=9)
-    assert mixtures.held_out_of(other)[0] == held_out
+    assert mixtures.split_held_out(other)[0] == held_out
 
 
 def test_where_nothing_can_be_run_safely_the_result_says_so(monkeypatch):
@@ -99,8 +99,8 @@ def test_where_nothing_can_be_run_safely_the_result_says_so(monkeypatch):
         raise SandboxError("no protection here")
 
     monkeypatch.setattr(codegen, "check_all", unprotected)
-    assert mixtures.generated(load("tiny"), codegen.load("humaneval")[:1], 2) == {"not_tested": "no protection here"}
-    assert mixtures.generated(load("tiny"), [], 2) == {}
+    assert mixtures.run_generated(load("tiny"), codegen.load("humaneval")[:1], 2) == {"not_tested": "no protection here"}
+    assert mixtures.run_generated(load("tiny"), [], 2) == {}
 
 
 def test_a_checkpoint_is_continued(tmp_path):

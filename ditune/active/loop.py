@@ -1,6 +1,6 @@
 """The loop of active instruction tuning on the symbolic pool: train from scratch, test, measure, select, again.
 
-What is selected is decided by `ditune.selection`; here are the training on given tasks, the test, what the model says
+What is selected is decided by `active.selection`; here are the training on given tasks, the test, what the model says
 of the tasks that are left, and the loop that is recorded. All on the CPU, in one thread. Source: Kung et al. 2023
 (arXiv 2311.00288); its code starts three processes a round and rebuilds its data for each.
 
@@ -128,7 +128,7 @@ def representations(spec: StartSpec, weights: dict[str, torch.Tensor], heads: to
     return torch.cat(found)
 
 
-def scored(scorer: CountingScorer, pool: Tasks, tasks: Candidates, how: UncertaintySpec, seed: int) -> Candidates:
+def with_measures(scorer, pool: Tasks, tasks: Candidates, how: UncertaintySpec, seed: int) -> Candidates:
     """The tasks with what the model's answers say of them, in as many digits as a record holds: what is selected can be
     selected again from it."""
     p = measure(scorer, pool.prompts(tasks.number), how, seed).p
@@ -136,14 +136,14 @@ def scored(scorer: CountingScorer, pool: Tasks, tasks: Candidates, how: Uncertai
     return replace(tasks, **measures)
 
 
-def measured(spec: SelectSpec, scorer: CountingScorer, pool: Tasks, left: torch.Tensor) -> Candidates:
+def measure_candidates(spec: SelectSpec, scorer: CountingScorer, pool: Tasks, left: torch.Tensor) -> Candidates:
     """The tasks that are left, with what the strategy needs to know of them."""
     tasks = Candidates(left, pool.decision[left], pool.family[left], pool.noise[left] == 0)
     needs = STRATEGIES[spec.strategy]
     if "uncertainty" in needs:
-        tasks = scored(scorer, pool, tasks, uncertainty_spec(spec), spec.seed)
+        tasks = with_measures(scorer, pool, tasks, uncertainty_spec(spec), spec.seed)
     if "probability" in needs:  # with no letter dropped, nothing but the original prompts is scored
-        tasks = scored(scorer, pool, tasks, uncertainty_spec(spec, k=1, drop_rate=0.0), spec.seed)
+        tasks = with_measures(scorer, pool, tasks, uncertainty_spec(spec, k=1, drop_rate=0.0), spec.seed)
     if "features" in needs:
         tasks = replace(tasks, features=representations(spec, scorer.weights, pool.heads(left)))
     return tasks
@@ -204,15 +204,15 @@ def one_round(spec: SelectSpec, pool: Tasks, test: Tasks, state: dict, number: i
     if number < spec.n_rounds:
         started = time.perf_counter()
         scorer = scorer_of(spec, training.weights())
-        state["selected"].append(selected(spec, pool, scorer, trained, state, number).tolist())
+        state["selected"].append(next_tasks(spec, pool, scorer, trained, state, number).tolist())
         state["score_s"] += time.perf_counter() - started
 
 
-def selected(
+def next_tasks(
     spec: SelectSpec, pool: Tasks, scorer: CountingScorer, trained: torch.Tensor, state: dict, number: int
 ) -> torch.Tensor:
     """The numbers of the next tasks; the map of round 0 and what it cost are added to the state."""
-    tasks = measured(spec, scorer, pool, pool.others(trained))
+    tasks = measure_candidates(spec, scorer, pool, pool.others(trained))
     before = None if tasks.features is None else representations(spec, scorer.weights, pool.heads(trained))
     n_read = 0 if before is None else len(pool)
     costs = {"n_scored": scorer.n_scored, "n_answered": scorer.n_answered, "n_read": n_read}

@@ -13,7 +13,16 @@ from pathlib import Path
 import torch
 from scipy.stats import spearmanr
 
-from .loop import REPORT_EVERY, Training, exact_match, initial_tasks, scored, scorer_of, task_map, uncertainty_spec
+from .loop import (
+    REPORT_EVERY,
+    Training,
+    exact_match,
+    initial_tasks,
+    scorer_of,
+    task_map,
+    uncertainty_spec,
+    with_measures,
+)
 from .pool import Tasks, pool_tasks, unseen_tasks
 from .selection import Candidates
 from .specs import MeasureSpec
@@ -44,7 +53,7 @@ def measure_run(spec: MeasureSpec, checkpoint: Path, progress=lambda step, n_ste
         if step in points:
             train_s += time.perf_counter() - since
             metrics[f"step {step}"] = {"step": step} | exact_match(spec, training.weights(), test)
-            now = scored(scorer_of(spec, training.weights()), pool, tasks, uncertainty_spec(spec), spec.seed)
+            now = with_measures(scorer_of(spec, training.weights()), pool, tasks, uncertainty_spec(spec), spec.seed)
             maps[f"step {step}"] = task_map(now)
             means = {"uncertainty": now.uncertainty.mean().item(), "probability": now.probability.mean().item()}
             curve.append({"step": step, "loss": loss.item()} | means)

@@ -240,7 +240,7 @@ def example(chapter) -> str:
     """A training example that is rewritten and a no-op, before and after encryption, and the circle of letters."""
     import torch
 
-    from ..language.encrypted import cipher, encrypted
+    from ..language.encrypted import cipher, encrypt_answers
     from ..rewriting.tasks import Alphabet, training_examples
 
     spec = chapter.specs[0]
@@ -248,7 +248,7 @@ def example(chapter) -> str:
     found = training_examples(spec.task, spec.seed, torch.arange(min(1000, spec.task.n_examples)))
     chosen = [int(rows.nonzero()[0, 0]) for rows in (~found.slices["no_op"], found.slices["no_op"]) if rows.any()]
     plain = found.tokens[chosen]
-    pairs = zip(plain.tolist(), encrypted(plain, spec.task.alphabet_size, spec.seed).tolist())
+    pairs = zip(plain.tolist(), encrypt_answers(plain, spec.task.alphabet_size, spec.seed).tolist())
     lines = [f"{signs.text(a)}   becomes   {signs.text(b)}" for a, b in pairs]
     circle = [0]
     while (following := written[circle[-1]]) != 0:

@@ -5,8 +5,8 @@ file is.
     POOLS        tasks in natural language              read by `natural.load`
     BENCHMARKS   programming problems with their tests  read by `codegen.load`
 
-Their files are looked up in the folder DITUNE_DATA. A set or pool can also be a path. What has no files, this package makes
-itself (`made`).
+Their files are looked up in the folder DITUNE_DATA. A set or pool can also be a path. What has no files, this package
+makes itself (`made`).
 """
 
 import gzip

@@ -40,7 +40,7 @@ def cipher(alphabet_size: int, seed: int) -> torch.Tensor:
     return written
 
 
-def encrypted(rows: torch.Tensor, alphabet_size: int, seed: int) -> torch.Tensor:
+def encrypt_answers(rows: torch.Tensor, alphabet_size: int, seed: int) -> torch.Tensor:
     """The rows (B, T) uint8 with the letters behind "=" encrypted."""
     in_answer = (rows == Alphabet(alphabet_size).equals).cumsum(-1) > 0
     written = cipher(alphabet_size, seed).to(rows.device, rows.dtype)
@@ -88,7 +88,7 @@ def answered(lm: Pretrained, examples: list[Example]) -> tuple[torch.Tensor, tor
     return right, nll
 
 
-def evaluated(
+def evaluate_encrypted(
     lm: Pretrained,
     run: RunSpec,
     which: EvalSpec,
@@ -109,7 +109,7 @@ def evaluated(
             examples = eval_examples(run, which, first, min(BATCH, n - first), "cpu", copy=kind == "copied")
             rows = examples.tokens
             if encrypt and kind != "plain":
-                rows = encrypted(rows, letters, run.seed)
+                rows = encrypt_answers(rows, letters, run.seed)
             right, nll = answered(lm, examples_of(lm, rows, letters, max_tokens))
             columns[kind].append(right)
             if kind == "right":
@@ -156,9 +156,9 @@ def rewriter(base: RunSpec, checkpoint: Path, progress) -> Pretrained:
 def tuned_run(spec: EncryptedSpec, checkpoint: Path, progress=lambda step, n_steps: None) -> dict:
     """Tune a pretrained model on encrypted rewriting.
 
-    metrics: {set: result of `evaluated`}, and as set "base" what the pretrained model does, before it is tuned, with
-    plain rewriting of the first set; curve: [{step, loss}], means over a twentieth of the steps; epochs, wall_s (this
-    call), device.
+    metrics: {set: result of `evaluate_encrypted`}, and as set "base" what the pretrained model does, before it is
+    tuned, with plain rewriting of the first set; curve: [{step, loss}], means over a twentieth of the steps; epochs,
+    wall_s (this call), device.
     """
     started = time.perf_counter()
     if isinstance(spec.base, str):
@@ -167,14 +167,14 @@ def tuned_run(spec: EncryptedSpec, checkpoint: Path, progress=lambda step, n_ste
         of_base = checkpoint.with_name(f"{checkpoint.stem}-base.safetensors")
         lm = rewriter(spec.base, of_base, lambda step, n: progress(step, spec.n_steps))
     run, most = RunSpec(task=spec.task, evals=spec.evals, seed=spec.seed), spec.tune.max_tokens
-    metrics = {"base": evaluated(lm, run, spec.evals[0], spec.evals[0].n_examples, most, encrypt=False)}
+    metrics = {"base": evaluate_encrypted(lm, run, spec.evals[0], spec.evals[0].n_examples, most, encrypt=False)}
     numbers = torch.arange(spec.task.n_examples).split(BATCH)
     rows = torch.cat([training_examples(spec.task, spec.seed, number).tokens for number in numbers])
     letters = spec.task.alphabet_size
-    examples = examples_of(lm, encrypted(rows, letters, spec.seed), letters, most)
+    examples = examples_of(lm, encrypt_answers(rows, letters, spec.seed), letters, most)
     report = partial(report_from, progress, spec.n_pretraining, spec.n_steps)
     lm, losses = tuning.train(lm, examples, spec.tune, spec.seed, checkpoint, report)
-    metrics |= {e.name: evaluated(lm, run, e, e.n_examples, most) for e in spec.evals}
+    metrics |= {e.name: evaluate_encrypted(lm, run, e, e.n_examples, most) for e in spec.evals}
     return {
         "metrics": metrics,
         "curve": list(curve(losses)),
@@ -200,12 +200,12 @@ class EncryptedPack(Pack):
 
     def data(self, first_step: int, n_steps: int) -> torch.Tensor:
         (run,) = self.runs
-        return encrypted(super().data(first_step, n_steps), run.task.alphabet_size, run.seed)
+        return encrypt_answers(super().data(first_step, n_steps), run.task.alphabet_size, run.seed)
 
     def evaluate(self, most: int | None = None, copies: bool = True) -> list[dict[str, dict]]:
         (run,), lm = self.runs, exported(self)
         sizes = {e: min(most or e.n_examples, e.n_examples) for e in run.evals}
-        return [{e.name: evaluated(lm, run, e, n, others=copies) for e, n in sizes.items()}]
+        return [{e.name: evaluate_encrypted(lm, run, e, n, others=copies) for e, n in sizes.items()}]
 
 
 def from_scratch(run: FromScratchSpec, checkpoint: Path, progress=lambda step, n_steps: None) -> dict:

@@ -138,7 +138,7 @@ def mixed(pools: dict[str, list[Instruction]], each: dict[str, int], seed: int) 
 # ---- candidates and tests --------------------------------------------------------------------------------------------
 
 
-def drawn(name: str, n: int, most_letters: int, seed: object, left_out: Collection[str] = ()) -> list[Instruction]:
+def sample(name: str, n: int, most_letters: int, seed: object, left_out: Collection[str] = ()) -> list[Instruction]:
     """n different instructions of a set, or all where there are no more, without those that are too long with their
     answer, and those with certain wordings. An input that only says that there is none is none."""
     whole = [replace(row, input="") if NO_INPUT.fullmatch(row.input.strip()) else row for row in load(name)]
@@ -149,7 +149,7 @@ def drawn(name: str, n: int, most_letters: int, seed: object, left_out: Collecti
 
 def candidates_of(name: str, n: int, most_letters: int, seed: int, tested: Collection[str]) -> list[Instruction]:
     """n instructions of a pool, drawn by the seed, none of which is tested. SpecError: there are not as many."""
-    rows = drawn(name, n, most_letters, seed, tested)
+    rows = sample(name, n, most_letters, seed, tested)
     if len(rows) < n:
         raise SpecError(f"the set {name!r} has {len(rows)} instructions of at most {most_letters} letters; needed: {n}")
     return rows
@@ -157,7 +157,7 @@ def candidates_of(name: str, n: int, most_letters: int, seed: int, tested: Colle
 
 def tests_of(names: tuple[str, ...], n: int, most_letters: int) -> dict[str, list[Instruction]]:
     """Up to n instructions of each test set, the same for all seeds. SpecError: a set has none."""
-    found = {name: drawn(name, n, most_letters, "test") for name in names}
+    found = {name: sample(name, n, most_letters, "test") for name in names}
     if empty := [name for name, rows in found.items() if not rows]:
         raise SpecError(f"the set {empty[0]!r} has no instruction of at most {most_letters} letters")
     return found

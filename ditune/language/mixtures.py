@@ -28,12 +28,12 @@ FENCE = "```"
 def tune_run(spec: LanguageSpec, checkpoint: Path, progress=lambda step, n_steps: None) -> dict:
     """Tune the model as the spec says and test it; plain data:
 
-    metrics: {set: `likelihood`, and for benchmarks what `generated` adds}; curve: [{step, loss}], the loss of each
+    metrics: {set: `likelihood`, and for benchmarks what `run_generated` adds}; curve: [{step, loss}], the loss of each
     batch before the step, in nats a token; data: {set: examples, licence, origin, fingerprint}; tokens, of training;
     train_s, wall_s, device. SpecError: a set or benchmark is not here, or a set is too small.
     """
     started = time.perf_counter()
-    held_out, pools = held_out_of(spec)
+    held_out, pools = split_held_out(spec)
     problems = {e.name: codegen.load(e.name)[: e.n_examples] for e in spec.evals if e.is_benchmark}
     lm = load_model(spec.model, spec.dtype)
     mixture = mixed(pools, spec.examples, spec.seed) if spec.sets else []
@@ -47,7 +47,7 @@ def tune_run(spec: LanguageSpec, checkpoint: Path, progress=lambda step, n_steps
         read = encoded(lm, pairs(rows), spec.most_read, chat=not e.is_benchmark, end=not e.is_benchmark)
         metrics[e.name] = likelihood(lm, read)
         if e.is_benchmark:
-            metrics[e.name] |= generated(lm, rows[: spec.n_generate], spec.most_written)
+            metrics[e.name] |= run_generated(lm, rows[: spec.n_generate], spec.most_written)
         else:
             metrics[e.name] |= {"fingerprint": fingerprint(rows)}
         progress(done, spec.n_steps)
@@ -71,7 +71,7 @@ def pairs(rows: list[Instruction | codegen.Problem]) -> list[tuple[str, str]]:
     return [row.pair for row in rows]
 
 
-def held_out_of(spec: LanguageSpec) -> tuple[dict[str, list[Instruction]], dict[str, list[Instruction]]]:
+def split_held_out(spec: LanguageSpec) -> tuple[dict[str, list[Instruction]], dict[str, list[Instruction]]]:
     """The rows of each set that it is evaluated on, which no seed draws, and what is left of all sets. Rows that are
     too long or occur twice are left out."""
     names = dict.fromkeys([*spec.sets, *(e.name for e in spec.evals if not e.is_benchmark)])
@@ -101,7 +101,7 @@ def likelihood(lm: Pretrained, examples: list[Example]) -> dict:
     return {"nll": each.mean().item(), "nll_each": [round(value, 6) for value in each.tolist()], "n": len(examples)}
 
 
-def generated(lm: Pretrained, problems: list[codegen.Problem], most_written: int) -> dict:
+def run_generated(lm: Pretrained, problems: list[codegen.Problem], most_written: int) -> dict:
     """pass_1: share of the problems whose greedy answer passes the tests; passed: of each. Where nothing can be run
     safely, not_tested says why; of no problems nothing."""
     if not problems:

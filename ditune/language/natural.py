@@ -1,7 +1,7 @@
 """Tasks in natural language: one form for all pools of the catalogue, which of them are used, and ROUGE-L.
 
-A pool is a file of JSON Lines, or a clone of Super-NaturalInstructions (Wang et al. 2022, arXiv 2204.07705), `tasks/*.json`
-with `splits/default/{train,test}_tasks.txt`. A pool for evaluation only is never trained on.
+A pool is a file of JSON Lines, or a clone of Super-NaturalInstructions (Wang et al. 2022, arXiv 2204.07705),
+`tasks/*.json` with `splits/default/{train,test}_tasks.txt`. A pool for evaluation only is never trained on.
 """
 
 import contextlib

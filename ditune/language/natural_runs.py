@@ -27,13 +27,13 @@ from .pretrained import Pretrained, load, plain
 from .prompting import (
     OwnScorer,
     Template,
+    answer_measures,
     by_definition,
     by_paraphrases,
-    likelihoods,
-    measured,
+    gold_nll,
+    greedy_answers,
     pairs,
     rouge_of_tasks,
-    written,
 )
 from .specs import FirstSpec, InstructionsSpec, InstructSpec, MapSpec, RoundsSpec, ScoreSpec
 from .tuning import Example, LanguageScorer, report_from, train
@@ -70,7 +70,7 @@ def tokens_of(examples: list[Example]) -> int:
     return sum(len(prompt) + len(answer) for prompt, answer in examples)
 
 
-def places(spec, columns: dict[str, list], decision: torch.Tensor, n: int, share: float, name: str) -> list[int]:
+def select_places(spec, columns: dict[str, list], decision: torch.Tensor, n: int, share: float, name: str) -> list[int]:
     """The places, in the columns, of the n that the strategy selects."""
     known = [measure for measure in ("uncertainty", "probability", "perplexity") if measure in columns]
     measures = {measure: torch.tensor(columns[measure], dtype=torch.float64) for measure in known}
@@ -84,7 +84,7 @@ def places(spec, columns: dict[str, list], decision: torch.Tensor, n: int, share
 def map_run(spec: MapSpec, checkpoint: Path, progress=lambda step, n_steps: None) -> dict:
     """Measure every task of the pools, those for evaluation only included, by the pretrained model; plain data:
 
-    map: columns task, kind, all of `prompting.measured`, and for tasks that have paraphrases (None for others)
+    map: columns task, kind, all of `prompting.answer_measures`, and for tasks that have paraphrases (None for others)
     paraphrased, the uncertainty by these, and definition, that by words dropped from the definition alone; metrics:
     {"map": {n, n_passes, n_read}}, without what these two take; data; score_s, without these two; wall_s, device.
     """
@@ -98,7 +98,7 @@ def map_run(spec: MapSpec, checkpoint: Path, progress=lambda step, n_steps: None
     for at in range(len(state["map"].get("task", ())), len(tasks), GROUP):
         since, before, some = time.perf_counter(), scorer.costs(), tasks[at : at + GROUP]
         prompts = [template.task(task) for task in some]
-        columns, answers = measured(scorer, prompts, how, spec.seed, references(some))
+        columns, answers = answer_measures(scorer, prompts, how, spec.seed, references(some))
         state["score_s"] += time.perf_counter() - since
         state |= {name: state[name] + n for name, n in costs_since(before, scorer).items()}
         columns["paraphrased"] = by_paraphrases(scorer, template, some, answers, PARAPHRASES)
@@ -115,7 +115,7 @@ def map_run(spec: MapSpec, checkpoint: Path, progress=lambda step, n_steps: None
 # ---- splits ----------------------------------------------------------------------------------------------------------
 
 
-def drawn(tasks: list[Task], n: int, share: float, seed: int, name: str) -> list[Task]:
+def sample_tasks(tasks: list[Task], n: int, share: float, seed: int, name: str) -> list[Task]:
     """n of the tasks, a share of them classification tasks, drawn by the stream `name` of the seed, in their order."""
     everything = Candidates(torch.arange(len(tasks)), are_classification([task.kind for task in tasks]))
     return [tasks[i] for i in select("random", everything, n, share, seed, name).tolist()]
@@ -132,10 +132,10 @@ def split_of(spec: FirstSpec) -> dict[str, list[Task]]:
     tested = [task for task in usable(spec.test, spec.most_letters, SPLITS[1]) if task.name not in spec.left_out]
     names = {task.name for task in tested}
     left = [task for task in usable(spec.pool, spec.most_letters, SPLITS[0]) if task.name not in names]
-    found = {"test": drawn(tested, spec.n_test, spec.share, 0, "test")}
+    found = {"test": sample_tasks(tested, spec.n_test, spec.share, 0, "test")}
     parts = {"validation": (spec.n_validation, 0.5), "initial": (spec.n_initial, spec.share)}
     for name, (n, share) in (parts | {"candidates": (spec.n_candidates, spec.share)}).items():
-        found[name] = drawn(left, n, share, spec.seed, name)
+        found[name] = sample_tasks(left, n, share, spec.seed, name)
         left = [task for task in left if task not in found[name]]
     if (n := len(found["initial"])) < spec.n_initial or not found["candidates"]:
         leave = f"{n} initial tasks and {len(found['candidates'])} candidates"
@@ -178,8 +178,8 @@ class TaskTuner:
         nll_each task; rouge_l of greedy answers, likewise, and rouge_each task; n tasks."""
         spec, tasks = self.spec, self.split[name]
         prompts = [self.prompts[task.name] for task in tasks]
-        nll = likelihoods(LanguageScorer(scorer.lm), prompts, spec.n_test_instances)
-        rouge = rouge_of_tasks(written(scorer, prompts, spec.n_written, spec.max_tokens), references(tasks))
+        nll = gold_nll(LanguageScorer(scorer.lm), prompts, spec.n_test_instances)
+        rouge = rouge_of_tasks(greedy_answers(scorer, prompts, spec.n_written, spec.max_tokens), references(tasks))
         means = {"nll": sum(nll) / len(nll), "nll_each": nll, "rouge_l": sum(rouge) / len(rouge), "rouge_each": rouge}
         return means | {"n": len(tasks)}
 
@@ -191,10 +191,10 @@ class TaskTuner:
         return {names[part]: known | {"tasks": part} | self.tested(scorer, part) for part in parts}
 
     def measured(self, scorer: OwnScorer, names: list[str], **changes) -> dict[str, list]:
-        """The columns of `prompting.measured` for some candidates, with their names and kinds."""
+        """The columns of `prompting.answer_measures` for some candidates, with their names and kinds."""
         tasks = [self.pool[name] for name in names]
         how, prompts = uncertainty_spec(self.spec, **changes), [self.prompts[name] for name in names]
-        columns, _ = measured(scorer, prompts, how, self.spec.seed, references(tasks))
+        columns, _ = answer_measures(scorer, prompts, how, self.spec.seed, references(tasks))
         return {"task": names, "kind": [task.kind for task in tasks]} | columns
 
     def report(self) -> dict:
@@ -245,7 +245,7 @@ def rounds_run(spec: RoundsSpec, checkpoint: Path, progress, first: dict) -> dic
     new = {"selected": [], "metrics": {}, "curve": [], "costs": [], "train_s": 0.0, "score_s": 0.0}
     state, _ = load_checkpoint(checkpoint) or (new, {})
     if not state["selected"]:
-        state["selected"].append(chosen(spec, first["map"], 1))
+        state["selected"].append(selected_tasks(spec, first["map"], 1))
     for number in range(len(state["curve"]) + 1, spec.n_rounds + 1):
         names = first["split"]["initial"] + sum(state["selected"], [])
         done = sum(point["steps"] + 1 for point in state["curve"])
@@ -256,7 +256,7 @@ def rounds_run(spec: RoundsSpec, checkpoint: Path, progress, first: dict) -> dic
         if number < spec.n_rounds:
             since, before = time.perf_counter(), scorer.costs()
             left = [task.name for task in tuner.split["candidates"] if task.name not in names]
-            state["selected"].append(chosen(spec, needed(tuner, scorer, left), number + 1))
+            state["selected"].append(selected_tasks(spec, measures_needed(tuner, scorer, left), number + 1))
             state["score_s"] += time.perf_counter() - since
             state["costs"].append({"round": number} | costs_since(before, scorer))
         tuner.base = plain(scorer.lm)
@@ -266,7 +266,7 @@ def rounds_run(spec: RoundsSpec, checkpoint: Path, progress, first: dict) -> dic
     return state | tuner.report()
 
 
-def needed(tuner: TaskTuner, scorer: OwnScorer, names: list[str]) -> dict[str, list]:
+def measures_needed(tuner: TaskTuner, scorer: OwnScorer, names: list[str]) -> dict[str, list]:
     """What the strategy needs to know of tasks; without perturbed prompts where it needs no uncertainty."""
     needs = STRATEGIES[tuner.spec.strategy]
     if not needs:
@@ -274,10 +274,10 @@ def needed(tuner: TaskTuner, scorer: OwnScorer, names: list[str]) -> dict[str, l
     return tuner.measured(scorer, names, **({} if "uncertainty" in needs else {"k": 1, "drop_rate": 0.0}))
 
 
-def chosen(spec: RoundsSpec, columns: dict[str, list], number: int) -> list[str]:
+def selected_tasks(spec: RoundsSpec, columns: dict[str, list], number: int) -> list[str]:
     """The names of the tasks that the strategy selects in a round."""
     decision = are_classification(columns["kind"])
-    selected = places(spec, columns, decision, spec.n_select, spec.share, f"selection/{number}")
+    selected = select_places(spec, columns, decision, spec.n_select, spec.share, f"selection/{number}")
     return [columns["task"][i] for i in selected]
 
 
@@ -300,7 +300,7 @@ class InstructionTuner:
     def tested(self, lm: Pretrained) -> dict:
         """nll_each: negative log-likelihood of each written answer, mean over its tokens, in the order of the test
         sets; nll: their mean; n."""
-        each = likelihoods(LanguageScorer(lm), self.test_prompts, 1)
+        each = gold_nll(LanguageScorer(lm), self.test_prompts, 1)
         return {"nll": sum(each) / len(each), "nll_each": each, "n": len(each)}
 
     def report(self) -> dict:
@@ -315,7 +315,7 @@ def instructions_run(spec: InstructionsSpec, checkpoint: Path, progress=lambda s
     """Test the pretrained model and measure the candidates; plain data:
 
     metrics: {"not tuned": what `InstructionTuner.tested` gives}; map: columns of the candidates, by number, as in
-    `prompting.measured`; costs: n_passes and n_read of the measures; data; score_s, wall_s, device. It has no
+    `prompting.answer_measures`; costs: n_passes and n_read of the measures; data; score_s, wall_s, device. It has no
     checkpoint.
     """
     tuner = InstructionTuner(spec)
@@ -323,7 +323,7 @@ def instructions_run(spec: InstructionsSpec, checkpoint: Path, progress=lambda s
     progress(1, spec.n_steps)
     since, scorer = time.perf_counter(), OwnScorer(tuner.base, spec.max_tokens)
     right = [[(row.output,)] for row in tuner.candidates]
-    found, _ = measured(scorer, tuner.prompts, uncertainty_spec(spec), spec.seed, right)
+    found, _ = answer_measures(scorer, tuner.prompts, uncertainty_spec(spec), spec.seed, right)
     shared = {"metrics": metrics, "curve": [], "map": found, "costs": [scorer.costs()]}
     return shared | {"score_s": time.perf_counter() - since} | tuner.report()
 
@@ -337,7 +337,7 @@ def instruct_run(spec: InstructSpec, checkpoint: Path, progress, first: dict) ->
     """
     tuner, metrics, curve, train_s, done = InstructionTuner(spec), {}, [], 0.0, 0
     for budget in spec.budgets:
-        chosen, since = selected(spec, first["map"], budget), time.perf_counter()
+        chosen, since = selected_instructions(spec, first["map"], budget), time.perf_counter()
         prompts, eos, most = [tuner.prompts[i] for i in chosen], tuner.base.eos, spec.tune.max_tokens
         examples = [pair for prompt in prompts for pair in pairs(prompt, 1, eos, most)]
         tune = spec.tune.replace(n_steps=spec.steps(budget))
@@ -352,7 +352,7 @@ def instruct_run(spec: InstructSpec, checkpoint: Path, progress, first: dict) ->
     return {"metrics": metrics, "curve": curve, "selected": chosen, "train_s": train_s} | tuner.report()
 
 
-def selected(spec: InstructSpec, columns: dict[str, list], budget: int) -> list[int]:
+def selected_instructions(spec: InstructSpec, columns: dict[str, list], budget: int) -> list[int]:
     """The numbers of the instructions that the strategy selects."""
     no_kinds = torch.zeros(len(columns["uncertainty"]), dtype=torch.bool)
-    return places(spec, columns, no_kinds, budget, 0.0, "selection")
+    return select_places(spec, columns, no_kinds, budget, 0.0, "selection")

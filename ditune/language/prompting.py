@@ -138,7 +138,7 @@ class OwnScorer(LanguageScorer):
         return answers.length < self.max_tokens
 
 
-def measured(
+def answer_measures(
     scorer: OwnScorer,
     prompts: list[PromptTask],
     how: UncertaintySpec,
@@ -211,14 +211,14 @@ def by_definition(
     return out
 
 
-def likelihoods(scorer: LanguageScorer, prompts: list[PromptTask], n: int) -> list[float]:
+def gold_nll(scorer: LanguageScorer, prompts: list[PromptTask], n: int) -> list[float]:
     """Negative log-likelihood of the right answer to each task's first n instances, mean over the answer's tokens and
     over instances."""
     p = measure(scorer, prompts, UncertaintySpec(n=n, k=1, drop_rate=0.0, answer="gold"), 0).p[..., 0]
     return [round(value, 6) for value in (-p.log()).nanmean(dim=1).tolist()]
 
 
-def written(scorer: LanguageScorer, prompts: list[PromptTask], n: int, max_tokens: int) -> list[list[str]]:
+def greedy_answers(scorer: LanguageScorer, prompts: list[PromptTask], n: int, max_tokens: int) -> list[list[str]]:
     """Greedy answers to each task's first n instances."""
     count = [min(n, len(prompt.inputs)) for prompt in prompts]
     heads = stacked([perturbed(prompt.prompt, 0, 0.0, 0) for prompt in prompts])

@@ -63,7 +63,7 @@ def texts(task: TaskSpec, words: Words) -> list[str]:
     return [alphabet.text(row) for row in words.letters.tolist()]
 
 
-def drawn(
+def random_algorithm(
     source: random.Random, words: tuple[list[str], list[str]], n_rules: int, n_steps: int, letters: str, length: int
 ) -> tuple[MarkovAlgorithm, str]:
     """An algorithm of unseen rules and an input, meant to take n_steps steps; whether it does, its exact run says.
@@ -100,7 +100,7 @@ def algorithms(task: TaskSpec, seed: int, n_rules: int, n_steps: int, n: int) ->
             return found
         if attempt == PATIENCE * n:
             raise RuntimeError(f"no algorithms of {n_rules} rules that take {n_steps} steps were found")
-        algorithm, word = drawn(source, words, n_rules, n_steps, letters, task.z_len[0])
+        algorithm, word = random_algorithm(source, words, n_rules, n_steps, letters, task.z_len[0])
         try:
             trace = algorithm.run(word, max_steps=n_steps)
         except StepLimitError:
@@ -307,7 +307,7 @@ def shares_by(keys, values) -> dict[str, list]:
     return {str(key): share(groups[key]) for key in sorted(groups)}
 
 
-def measured(rewriter: Rewriter, harness: Harness, traces: list[Trace], test: dict) -> dict:
+def algorithm_metrics(rewriter: Rewriter, harness: Harness, traces: list[Trace], test: dict) -> dict:
     """What runs of algorithms give with a harness, as plain data in the shape of `evaluate.summary`.
 
     exact_match: share of runs that halt with the right word; followed: share whose every answer is right; n;
@@ -374,7 +374,7 @@ def ambiguous(run: Run, query: Query) -> bool:
 def run_algorithms(spec: AlgorithmSpec, checkpoint: Path, progress=lambda step, n_steps: None) -> dict:
     """`train.train_run` of the spec, and what the trained model makes of whole algorithms, as further sets of metrics:
     "in_order/R" and "oracle/R" for each number of rules R, or "prompted/R" with several rules in the prompt
-    (`measured`).
+    (`algorithm_metrics`).
 
     Weights are not kept in records; they are read from the checkpoint that the training ends with.
     """
@@ -387,5 +387,5 @@ def run_algorithms(spec: AlgorithmSpec, checkpoint: Path, progress=lambda step, 
         steps = [t for t in spec.algorithm_steps if t < 2 * n_rules]
         traces = [trace for t in steps for trace in algorithms(spec.task, spec.seed, n_rules, t, spec.n_algorithms)]
         for harness in harnesses:
-            result["metrics"][f"{harness.__name__}/{n_rules}"] = measured(rewriter, harness, traces, test)
+            result["metrics"][f"{harness.__name__}/{n_rules}"] = algorithm_metrics(rewriter, harness, traces, test)
     return result
