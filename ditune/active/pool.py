@@ -1,8 +1,8 @@
 """The pool of symbolic tasks, and those of the test: token rows to train on and prompts to score, from `PoolSpec` and
 seed.
 
-What a task is says `select_specs.PoolSpec`. Rules, inputs and clean answers are those of `ditune.rewriting.tasks`, so every
-answer that follows the rule equals what `ditune.markov` computes (tested). No x of a test rule is the x of a pool rule,
+What a task is says `specs.PoolSpec`. Rules, inputs and clean answers are those of `rewriting.tasks`, so every
+answer that follows the rule equals what `rewriting.markov` computes (tested). No x of a test rule is the x of a pool rule,
 and no y its y.
 
 Shapes: R tasks, N instances of a task, T tokens of a row, P of a prompt's head, L letters of a side, Z of an input.
@@ -32,7 +32,7 @@ class Tasks:
     decision: torch.Tensor
     """(R,) bool: the kind."""
     noise: torch.Tensor
-    """(R,) index into select_specs.NOISE."""
+    """(R,) index into specs.NOISE."""
     tokens: torch.Tensor
     """(R, N, T) uint8: each instance as a whole row, prompt, answer and end-of-sequence."""
 

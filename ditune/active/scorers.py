@@ -92,7 +92,7 @@ def extended(
     """Logits (B, T - start, V) of tokens (B, T) that follow heads, and the keys and values of both.
 
     Row b stands behind number head[b] of the heads `past`, which are P columns long; with P = 0 the logits are those of
-    `ditune.rewriting.model.forward`. One model: the weights are (1, *shape).
+    `rewriting.model.forward`. One model: the weights are (1, *shape).
     """
     (B, T), P, C, V = tokens.shape, past[0][0].shape[2], model.n_embd, w["wte"].shape[1]
     x = F.embedding(tokens, w["wte"][0])
@@ -118,7 +118,7 @@ def extended(
 
 
 class RewriterScorer:
-    """A rewriter, one model (M = 1) of `ditune.rewriting.model`: weights {name: (1, *shape)} over the tokens of `alphabet`.
+    """A rewriter, one model (M = 1) of `rewriting.model`: weights {name: (1, *shape)} over the tokens of `alphabet`.
 
     A head is read once, and what follows it is read in batches of rows whose heads are equally long, and whose tails
     are: no padding is ever computed and no mask is needed.

@@ -26,7 +26,7 @@ STRATEGIES = {
     "balanced": (),
     "clean": (),
 }
-"""The strategies, functions of `ditune.selection`, and what has to be measured for each: the model's probabilities
+"""The strategies, functions of `selection`, and what has to be measured for each: the model's probabilities
 under the original prompts, under perturbed ones as well, its representations of prompts. The last two know the truth
 instead."""
 MOST_TOKENS = 1 << 28  # of a pool: 256 MB

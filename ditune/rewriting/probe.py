@@ -3,7 +3,7 @@
 A run is trained as ever. Its model then rewrites inputs under rules that are put together from the sides of training
 rules and of unseen ones. A model that carries out the prompt's rule does not care where the sides are from. One that
 has learnt rules by heart may know them by x and write the y that belonged to it, whatever y the prompt has: such
-answers are counted as `memorised`, and answers that repeat the input as `copies`, as in `ditune.rewriting.evaluate`.
+answers are counted as `memorised`, and answers that repeat the input as `copies`, as in `evaluate`.
 
 Shapes: B examples, T tokens of a row.
 """

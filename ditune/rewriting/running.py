@@ -9,7 +9,7 @@ which rule is used, is the harness:
                The model applies rules only.
     prompted   all rules are in the prompt, in order; the run ends when the answer is the input. The model chooses too.
 
-The reference for everything is `ditune.markov`: expected answers, and the runs, which are the harnesses with exact
+The reference for everything is `rewriting.markov`: expected answers, and the runs, which are the harnesses with exact
 answers.
 
 Shapes: B queries, T tokens of a row, A tokens of an answer.
@@ -244,7 +244,7 @@ class Rewriter:
         return found
 
     def right(self, queries: list[Query]) -> list[bool]:
-        """Whether the greedy answer is the right one, in one pass a batch (`ditune.rewriting.evaluate`)."""
+        """Whether the greedy answer is the right one, in one pass a batch (`evaluate`)."""
         start, pad = prompt_length(self.run.task), Alphabet(self.run.task.alphabet_size).pad
         found = []
         for batch in batches(queries):

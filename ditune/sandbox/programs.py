@@ -5,7 +5,7 @@
 
 A program sees the standard library, read-only, and one empty folder in memory, where it starts. It has no network,
 no home folder, no /proc, no other process, no environment, no input and no rights; Limits bound the rest. When it ends,
-or its time does, the kernel kills whatever it has started. How: `ditune.jail`.
+or its time does, the kernel kills whatever it has started. How: `sandbox.jail`.
 
 Where the kernel does not grant all of this, nothing runs: `SandboxError` names what is missing. The least that is asked
 for, and tried out before the first program, is PROTECTIONS.
