@@ -2,7 +2,7 @@
 seed.
 
 What a task is says `specs.PoolSpec`. Rules, inputs and clean answers are those of `rewriting.tasks`, so every
-answer that follows the rule equals what `rewriting.markov` computes (tested). No x of a test rule is the x of a pool rule,
+answer that follows the rule equals what `markov` computes (tested). No x of a test rule is the x of a pool rule,
 and no y its y.
 
 Shapes: R tasks, N instances of a task, T tokens of a row, P of a prompt's head, L letters of a side, Z of an input.

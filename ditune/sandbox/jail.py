@@ -1,4 +1,4 @@
-"""From a process to an empty world: a script that `sandbox.programs` starts, once a program. It imports no other module.
+"""From a process to an empty world: a script that `programs` starts, once a program. It imports no other module.
 
     launcher   leaves the network, the mounts, the processes and the semaphores of the machine, and keeps the time
       init     makes the new file tree, and is process 1 in it: when it dies, the kernel kills all that is left
