@@ -80,12 +80,12 @@ def bounds(what: str, peer: str, counts: list[float], rate: float, peer_rows_s: 
 
 
 def measure(quick: bool = False) -> list[dict]:
-    """The laptop's sizes after its training, and the paper's sizes untrained."""
+    """The study's sizes after its training, and the paper's sizes untrained."""
     if quick:
         return compare("tiny model", sizes.tiny(), 40, {64: 64, 8: 16}, 2)
-    laptop, paper = sizes.of_profile("laptop"), sizes.of_profile("paper")
-    names = (f"{run.model.n_layer} x {run.model.n_embd}, answers of {run.task.z_len[0] + 1} tokens" for run in (laptop, paper))
+    ours, paper = sizes.of_profile("study"), sizes.of_profile("paper")
+    names = (f"{run.model.n_layer} x {run.model.n_embd}, answers of {run.task.z_len[0] + 1} tokens" for run in (ours, paper))
     return [
-        *compare(next(names), laptop, laptop.train.n_steps, {512: 512, 32: 128, 1: 16}, 5),
+        *compare(next(names), ours, ours.train.n_steps, {512: 512, 32: 128, 1: 16}, 5),
         *compare(f"{next(names)}, untrained", paper, 0, {64: 64, 1: 2}, 3),
     ]

@@ -1,4 +1,4 @@
-"""Seconds until a model follows rules that it has never seen: the recipe of the laptop profile against Trainer.
+"""Seconds until a model follows rules that it has never seen: the recipe of the study against Trainer.
 
 Same tasks, data, models and initial weights, by seed, one core. Trainer has the paper's settings: AdamW at 1e-3, a linear schedule
 over 50 passes of the data. The clock stands still while the accuracy on unseen rules is looked at. Trainer is stopped at
@@ -125,5 +125,5 @@ def bounds(what: str, run: RunSpec, mine: list[Watch], peer_s: float) -> list[di
 
 
 def measure(quick: bool = False) -> list[dict]:
-    """The laptop profile with 10,000 rules; quick: a tiny model and a threshold that any model passes."""
-    return compare(sizes.tiny(), 1, threshold=-1.0, n_test=64) if quick else compare(sizes.of_profile("laptop"), 3)
+    """The study's recipe with 10,000 rules; quick: a tiny model and a threshold that any model passes."""
+    return compare(sizes.tiny(), 1, threshold=-1.0, n_test=64) if quick else compare(sizes.of_profile("study"), 3)

@@ -1,52 +1,64 @@
-"""A packed step at the paper's size on a GPU: against the card's own rate, against Trainer, and bf16 against fp32.
+"""All that needs a GPU: a gate of tests, measurements, and the runs of the profile `paper`, the most telling first.
 
-All that needs a GPU, in one command of under ten minutes, from the repository root:
+    python -m benchmarks.gpu --minutes 9 --out DIR      on the machine with the GPU, from the repository root
+    python -m benchmarks.gpu --unpack DIR/records.tar.gz   at home: the records go to results/, to be committed
 
-    python -m benchmarks.gpu [MINUTES]
-
-runs the tests that need a GPU, this benchmark and that of packs (packed against alone), and then trains the profile
-`paper` and copies its records to `results/`: first one seed of the most telling cells of each of the notebooks 02 to 06,
-`FIRST`, each a pack of a few runs, then further seeds and whole notebooks, until the minutes are over. The same command
-goes on from there; what is measured is not measured again.
+What is computed is in DIR/records.tar.gz after every run, so that nothing is lost when the machine goes. What is recorded in
+`results/` is not computed again: the same command goes on from what was brought home. `--rehearse` does all of it on a CPU with
+tiny models. Where there is no git, DITUNE_COMMIT names the commit.
 """
 
+import json
 import math
+import os
+import re
 import statistics
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from functools import partial
 from pathlib import Path
 
+import click
 import torch
 
-from ditune.cli import FAILED, TIME_UP
-from ditune.report import bench
+from ditune import notebooks, study
 from ditune.rewriting import packs as member_packs
 from ditune.rewriting.specs import RunSpec
 from ditune.rewriting.tasks import Alphabet, row_length
-from ditune.rewriting.train import train_pack
+from ditune.rewriting.train import Pack, train_pack
+from ditune.specs import SpecError
+from ditune.store import files, records
 
 from . import limit, sizes
-from .packs import largest_difference, pack_of
+from .packs import largest_difference, pack_of, step_seconds
 from .peers import Rows, gpt2, trainer_seconds
 from .timing import NotHere, check, in_turn, matmul_rate, row
 from .training import TRAINER, our_seconds
 
+ROOT = Path(__file__).resolve().parents[1]
 NO_GPU = "no GPU that torch can use; on a machine with one: python -m benchmarks.gpu"
-FIRST = (
-    ("02", {"n_rules": [300, 500, 1000, 10000]}),  # around the paper's threshold and far above it
-    ("04", {"occurrences": [[1], [1, 5, 10, 15, 20]], "n_rules": [1000]}),
-    ("03", {"no_op_shares": [0.5], "n_rules": [500, 10000]}),
-    ("06", {"tail_alphas": [0.03], "n_rules": [10000]}),
-    ("05", {"mixes": [["repeated"], ["repeated", "periodic", "mirrored"]], "k_ranges": [[3, 4]], "n_rules": [10000]}),  # rows 2.5 times as long
+PAPER_PLAN = (
+    ("02", {"n_rules": [500, 10000, 1000, 300], "n_seeds": 1}),  # around the paper's threshold and far above it
+    ("03", {"no_op_shares": [0.5], "n_rules": [500], "n_seeds": 1}),
+    ("02", {"n_rules": [500], "n_seeds": 1, "train": {"optimizer": "muon", "n_steps": 5000}}),  # a variant of 07
+    ("02", {"n_rules": [300, 400, 500, 600, 1000], "n_seeds": 3}),
+    ("02", {"n_rules": [10000], "n_seeds": 3}),
+    ("02", {"n_rules": [100000], "n_seeds": 1}),
+    ("02", {"n_rules": [400], "n_seeds": 1, "train": {"n_steps": 100_000}}),  # do more steps move the threshold?
+    ("04", {"occurrences": [[1], [1, 5, 10, 15, 20]], "n_rules": [1000], "n_seeds": 1}),
+    ("06", {"tail_alphas": [0.03], "n_rules": [10000], "n_seeds": 1}),
+    ("05", {"mixes": [["repeated"], ["repeated", "periodic", "mirrored"]], "k_ranges": [[3, 4]], "n_rules": [10000], "n_seeds": 1}),
 )
-"""Notebooks and parameters, the most telling first; every run is one of the profile `paper`."""
-FURTHER_SEEDS = {"first_seed": 1, "n_seeds": 2}
-WHOLE = ("02", "03", "04", "05", "06", "07")
+"""Notebooks and parameters that differ from the profile `paper`, the most telling first."""
+TINY_PLAN = (("02", {}), ("03", {"n_seeds": 1}))
+"""Of the profile `smoke`, for a rehearsal."""
+GATE = ["tests/test_train.py", "tests/test_tasks.py", "tests/test_scorers.py"]
+"""The tests that need a GPU are in these files, which import nothing that such a machine lacks."""
+GATE_STEPS, MOST_DIFFERENCE = 20, 0.05  # nats: bf16 with a graph against fp32 step by step
 MOST_MEMBERS = 64
-SLACK_S = 20  # seconds that a stage may take beyond its limit: it starts, and ends a step, before and after the limit is looked at
 
 
 def packed_step(run: RunSpec, n_steps: int, trainer_steps: int, repetitions: int, device: str = "cuda", most: int = MOST_MEMBERS) -> list[dict]:
@@ -98,52 +110,113 @@ def precision(run: RunSpec, seeds: int, device: str = "cuda") -> list[dict]:
 
 
 def measure(quick: bool = False) -> list[dict]:
-    """The paper's model in bf16, and the laptop's runs in both precisions."""
+    """The paper's model in bf16, and the study's runs in both precisions."""
     if not torch.cuda.is_available():
         raise NotHere(NO_GPU)
     if quick:
         return packed_step(sizes.with_adamw(sizes.tiny(), bf16=True), 4, 4, 2, most=4) + graph(sizes.tiny(), 4) + precision(sizes.tiny(), 2)
     paper = sizes.with_adamw(sizes.of_profile("paper"), bf16=True)
-    return packed_step(paper, 8, 16, 5) + graph(sizes.of_profile("laptop"), 32) + precision(sizes.of_profile("laptop"), 8)
+    return packed_step(paper, 8, 16, 5) + graph(sizes.of_profile("study"), 32) + precision(sizes.of_profile("study"), 8)
 
 
-def stages(measured: bool) -> list[list[str]]:
-    """The commands in their order; without tests and benchmarks where these have been measured on this GPU."""
-    ditune = [sys.executable, "-c", "from ditune.cli import main; main()"]
-    checks = [[sys.executable, "-m", "pytest", "-q", "-m", "gpu"], [*ditune, "bench", "gpu", "packs"]]
-    cells = [(stem, changes | {"n_seeds": 1}) for stem, changes in FIRST] + [(FIRST[0][0], FIRST[0][1] | FURTHER_SEEDS)]
-    cells += [(stem, {}) for stem in WHOLE]
-    parameters = [[word for name, value in changes.items() for word in ("-p", name, str(value))] for _, changes in cells]
-    trainings = [[*ditune, "compute", stem, "--profile", "paper", "--promote", *words] for (stem, _), words in zip(cells, parameters)]
-    return ([] if measured else checks) + trainings
+# ---- the plan --------------------------------------------------------------------------------------------------------
 
 
-def known() -> bool:
-    """Whether the benchmark has been measured on this GPU."""
-    return any(bench.gpu_name() == content["machine"]["gpu"] and content["benchmarks"].get("gpu", {}).get("rows") for content in bench.read())
+def planned(plan, profile: str) -> list[RunSpec]:
+    """The trainings of a plan, in its order, that have no record; what is no training of a rewriter is left out."""
+    found = []
+    for stem, changes in plan:
+        overrides = [(name, json.dumps(value)) for name, value in changes.items()]
+        (one,) = notebooks.plan([stem], profile, overrides)
+        found += [spec for spec in one.specs if type(spec) is RunSpec]
+    return study.stale(dict.fromkeys(found))
 
 
-def main(minutes: float = 9.5) -> int:
-    """Tests, benchmarks and the profile `paper`, until the minutes are over; the worst exit code."""
-    if not torch.cuda.is_available():
-        print(NO_GPU)
-        return FAILED
-    deadline, codes = time.monotonic() + 60 * minutes, [0]
-    for stage in stages(known()):
-        left = deadline - time.monotonic()
-        if left <= 0:
+def gate(rehearse: bool, seconds: float) -> bool:
+    """Whether the tests that need a GPU pass; in a rehearsal whether they can be collected."""
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", *GATE] + ["--collect-only"] * rehearse
+    return subprocess.run(command, cwd=ROOT, timeout=seconds).returncode == 0
+
+
+def agrees(run: RunSpec, device: str) -> dict:
+    """The largest difference of the loss, in nats, between GATE_STEPS steps in bf16 as they are run here and in fp32 step by
+    step, at the sizes of a run."""
+    fast, plain = (Pack([run.replace(train=run.train.replace(bf16=bf16))], device) for bf16 in (True, False))
+    batches = plain.data(0, GATE_STEPS).unbind(1)
+    losses = [[step(batch).item() for batch in batches] for step in (fast.advance, plain.eager_step)]
+    return {"losses": losses, "difference": largest_difference(*losses)}
+
+
+def kernels(run: RunSpec, device: str) -> list[dict]:
+    """The 25 kernels that take longest in four steps."""
+    pack = Pack([run], device)
+    batches = pack.data(0, 8).unbind(1)
+    for batch in batches[:4]:
+        pack.advance(batch)
+    with torch.profiler.profile() as profile:
+        for batch in batches[4:]:
+            pack.advance(batch)
+    name = "device_time_total" if device == "cuda" else "cpu_time_total"
+    longest = sorted(profile.key_averages(), key=lambda event: getattr(event, name), reverse=True)[:25]
+    return [{"kernel": event.key, "us": getattr(event, name) / 4, "calls": event.count / 4} for event in longest]
+
+
+def step_times(run: RunSpec, device: str) -> dict[int, float]:
+    """Milliseconds of a step of packs of 1, 2 and 4 members."""
+    return {m: 1e3 * step_seconds(pack_of(run, m, device), 16)() for m in (1, 2, 4)}
+
+
+def bring_home(out: Path, measures: dict) -> None:
+    """Write the records of this machine and what was measured to a tar in `out`, whole or not at all."""
+    with files.replacing(out / "records.tar.gz") as temporary, tarfile.open(temporary, "w:gz") as tar:
+        for path in sorted(records.local().glob("*.json")):
+            tar.add(path, f"results/{path.name}")
+    files.write(out / "measures.json", json.dumps(measures, indent=1))
+
+
+def unpack(archive: Path) -> list[Path]:
+    """Put the records of an archive into `results/`; whatever else is in it is refused."""
+    with tarfile.open(archive) as tar:
+        for member in tar.getmembers():
+            if not re.fullmatch(r"results/[0-9a-f]{16}\.json", member.name) or not member.isfile():
+                raise SpecError(f"{archive} holds {member.name!r}; allowed: results/KEY.json")
+        texts = {member.name: tar.extractfile(member).read().decode() for member in tar.getmembers()}
+    for name, text in texts.items():
+        files.write(records.root() / name, text)
+    return [records.root() / name for name in texts]
+
+
+@click.command()
+@click.option("--minutes", default=9.5, help="Stop then; the same command goes on from there.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path(os.environ.get("OUT", "out")), help="Where results go.")
+@click.option("--rehearse", is_flag=True, help="On a CPU with tiny models.")
+@click.option("--unpack", "archive", type=click.Path(exists=True, path_type=Path), help="Put brought records into results/.")
+def main(minutes: float, out: Path, rehearse: bool, archive: Path | None) -> None:
+    """Gate, measurements, and the paper's runs one after the other."""
+    if archive:
+        click.echo(f"{len(unpack(archive))} records in {records.results()}")
+        return
+    if not rehearse and not torch.cuda.is_available():
+        raise click.ClickException(NO_GPU)
+    deadline, device = time.monotonic() + 60 * minutes, "cpu" if rehearse else "cuda"
+    run = sizes.with_adamw(sizes.tiny() if rehearse else sizes.of_profile("paper"), bf16=True)
+    todo = planned(*((TINY_PLAN, "smoke") if rehearse else (PAPER_PLAN, "paper")))
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / "measures.json").exists():
+        if not gate(rehearse, deadline - time.monotonic()):
+            raise click.ClickException("the tests that need a GPU fail; nothing was trained")
+        measures = {"gate": agrees(run, device), "step_ms": step_times(run, device), "kernels": kernels(run, device)}
+        bring_home(out, measures)
+        if measures["gate"]["difference"] > MOST_DIFFERENCE:
+            raise click.ClickException(f"bf16 differs from fp32 by {measures['gate']['difference']} nats; nothing was trained")
+    measures = json.loads((out / "measures.json").read_text())
+    for spec in todo:
+        if time.monotonic() > deadline:
             break
-        training = "compute" in stage
-        stage += ["--limit-minutes", f"{left / 60:.2f}"] if training else []
-        print("==", *stage[1:], flush=True)
-        try:
-            code = subprocess.run(stage, cwd=Path(__file__).resolve().parents[1], timeout=left + SLACK_S).returncode
-        except subprocess.TimeoutExpired:
-            print(f"stopped after {minutes:g} minutes; a training goes on from its checkpoint")
-            break
-        codes.append(0 if training and code == TIME_UP else code)
-    return max(codes)
+        study.compute([spec], 1, f"{spec.task.n_rules:,} rules", minutes=(deadline - time.monotonic()) / 60)
+        bring_home(out, measures)
+    click.echo(f"{len(todo) - len(study.stale(todo))} of {len(todo)} runs; {out / 'records.tar.gz'}")
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(float, sys.argv[1:])))
+    main()

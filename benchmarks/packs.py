@@ -85,12 +85,12 @@ def scaling(run: RunSpec, n_steps: int, repetitions: int, device: str, doublings
 
 
 def measure(quick: bool = False) -> list[dict]:
-    """On a GPU packs and curves of the laptop's model; on a CPU the same with a quarter of the batch and few repetitions."""
+    """On a GPU packs and curves of the study's model; on a CPU the same with a quarter of the batch and few repetitions."""
     if quick:
         run = sizes.with_adamw(sizes.tiny(), 8)
         return members(run, (1, 4), 2, 2, "cpu") + scaling(run, 2, 2, "cpu", doublings=1) + alone(run, 2, 4, "cpu")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    run = sizes.with_adamw(sizes.of_profile("laptop"), 128 if device == "cuda" else 32)
+    run = sizes.with_adamw(sizes.of_profile("study"), 128 if device == "cuda" else 32)
     n_steps, repetitions = (64, 9) if device == "cuda" else (4, 5)
     rows = members(run, MEMBERS, n_steps if device == "cuda" else 16, repetitions, device) + scaling(run, n_steps, repetitions, device)
     return rows + alone(run, 4, 32, device)

@@ -124,14 +124,14 @@ def where_time_goes(name: str, run: RunSpec, repetitions: int) -> list[dict]:
 
 
 def measure(quick: bool = False) -> list[dict]:
-    """Rows of the laptop's model and the paper's, or of a tiny one."""
+    """Rows of the study's model and the paper's, or of a tiny one."""
     if quick:
         return compare("tiny model", sizes.tiny(), 4, 2, 2.0) + where_time_goes("tiny model", sizes.tiny(), 2)
-    laptop, paper = sizes.of_profile("laptop"), sizes.with_adamw(sizes.of_profile("paper"), 32)
-    names = {"laptop": f"{laptop.model.n_layer} x {laptop.model.n_embd}", "paper": f"{paper.model.n_layer} x {paper.model.n_embd}"}
+    ours, paper = sizes.of_profile("study"), sizes.with_adamw(sizes.of_profile("paper"), 32)
+    names = {"study": f"{ours.model.n_layer} x {ours.model.n_embd}", "paper": f"{paper.model.n_layer} x {paper.model.n_embd}"}
     return (
-        compare(names["laptop"], laptop, 16, 7, 2.0)
+        compare(names["study"], ours, 16, 7, 2.0)
         + compare(names["paper"], paper, 1, 4, 1.2)
-        + where_time_goes(names["laptop"], laptop, 15)
+        + where_time_goes(names["study"], ours, 15)
         + where_time_goes(names["paper"], paper, 3)
     )

@@ -25,7 +25,7 @@ from . import limit
 from .timing import bound, matmul_rate, now, row
 
 TASK = TaskSpec(n_rules=100_000, x_len=3, y_len=3, z_len=6)
-MODEL = ModelSpec(n_layer=3, n_head=2, n_embd=64)  # the model of the laptop profile
+MODEL = ModelSpec(n_layer=3, n_head=2, n_embd=64)  # the model of the study
 N_EXAMPLES = 2  # worked examples in a prompt
 PLAIN = "an instance, a pair at a time"
 UNUSED = 10  # answers that the released code generated for each one that it used

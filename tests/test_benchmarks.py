@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 benchmarks = pytest.importorskip("benchmarks")
 
 from benchmarks import evaluation, generalise, generator, gpu, limit, packs, peers, sizes, timing, training  # noqa: E402
-from ditune import cli, notebooks  # noqa: E402
+from ditune import cli  # noqa: E402
 from ditune.report import bench  # noqa: E402
 from ditune.rewriting import packs as member_packs  # noqa: E402
 from ditune.rewriting.model import from_transformers  # noqa: E402
@@ -108,15 +107,6 @@ def test_a_packed_run_has_the_losses_of_its_run_alone():
     assert found["ours_all"] == pytest.approx(found["peer_all"], rel=1e-5) and len(set(found["ours_all"])) == 3
 
 
-def test_what_is_recorded_first_on_a_gpu_belongs_to_the_profile_paper():
-    for stage in gpu.stages(measured=True):
-        i, words = stage.index("compute"), [n for n, word in enumerate(stage) if word == "-p"]
-        (part,) = notebooks.plan([stage[i + 1]], "paper", [(stage[n + 1], stage[n + 2]) for n in words])
-        (whole,) = notebooks.plan([stage[i + 1]], "paper")
-        assert part.specs and set(part.specs) <= set(whole.specs)
-    assert gpu.stages(measured=False)[2:] == gpu.stages(measured=True)
-
-
 # ---- rows ------------------------------------------------------------------------------------------------------------
 
 
@@ -130,36 +120,6 @@ def test_sides_take_turns_and_the_first_round_is_dropped():
     calls = []
     found = timing.in_turn({name: lambda name=name: calls.append(name) or len(calls) for name in "ab"}, 2)
     assert calls == list("ababab") and found == {"a": [3, 5], "b": [4, 6]}
-
-
-def test_the_command_of_a_gpu_machine_ends_with_its_minutes_and_tells_time_up_from_failure(monkeypatch, capsys):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert gpu.main() == cli.FAILED and gpu.NO_GPU in capsys.readouterr().out
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(gpu, "known", lambda: False)
-
-    def started(takes: float, code: int, hangs: bool = False) -> tuple[int, list[list[str]]]:
-        """The worst code, and the commands, where each takes some seconds and ends with a code, or is killed by its limit."""
-        now, commands = [0.0], []
-
-        def run(command, cwd, timeout):
-            commands.append(command)
-            now[0] += min(takes, timeout)
-            if hangs:
-                raise subprocess.TimeoutExpired(command, timeout)
-            return subprocess.CompletedProcess(command, code)
-
-        monkeypatch.setattr(gpu.time, "monotonic", lambda: now[0])
-        monkeypatch.setattr(gpu.subprocess, "run", run)
-        return gpu.main(1.0), commands
-
-    code, commands = started(25.0, 0)
-    assert code == 0 and len(commands) == 3 and "pytest" in commands[0] and commands[2][-2:] == ["--limit-minutes", "0.17"]
-    assert started(0.0, 0)[1][2:] == [[*stage, "--limit-minutes", "1.00"] for stage in gpu.stages(measured=True)]
-    assert started(25.0, cli.FAILED)[0] == cli.FAILED and len(started(100.0, 0, hangs=True)[1]) == 1
-    assert started(25.0, cli.TIME_UP)[0] == cli.TIME_UP  # of the tests; of a training it is no failure
-    monkeypatch.setattr(gpu, "known", lambda: True)
-    assert started(25.0, cli.TIME_UP)[0] == 0
 
 
 # ---- ditune bench ----------------------------------------------------------------------------------------------------

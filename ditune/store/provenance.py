@@ -14,7 +14,7 @@ LIBRARIES = ("torch", "numpy", "transformers")
 
 @functools.lru_cache
 def git_state() -> dict:
-    """The commit of the checkout, and whether the package's files differ from it."""
+    """The commit of the checkout, and whether the package's files differ from it; without git, DITUNE_COMMIT."""
 
     def git(*words):
         return subprocess.run(["git", *words], cwd=PACKAGE, capture_output=True, text=True, check=True).stdout.strip()
@@ -22,7 +22,7 @@ def git_state() -> dict:
     try:
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--", "."))}
     except (OSError, subprocess.CalledProcessError):
-        return {"commit": None, "dirty": None}
+        return {"commit": os.environ.get("DITUNE_COMMIT"), "dirty": None}
 
 
 @functools.lru_cache
