@@ -139,8 +139,7 @@ def rewriter(base: RunSpec, checkpoint: Path, progress) -> Pretrained:
 
     def make(folder: Path) -> None:
         pack = Pack([base], device())
-        if checkpoint.exists():
-            pack.load(checkpoint)
+        pack.load(checkpoint)
         pack.run(checkpoint, progress)
         exported(pack).model.save_pretrained(folder)
         checkpoint.unlink(missing_ok=True)
@@ -212,8 +211,7 @@ def from_scratch(run: FromScratchSpec, checkpoint: Path, progress=lambda step, n
     """Train a model from random weights on encrypted rewriting; metrics and curve as in `train.train_pack`."""
     started = time.perf_counter()
     pack = EncryptedPack([run], device())
-    if checkpoint.exists():
-        pack.load(checkpoint)
+    pack.load(checkpoint)
     pack.run(checkpoint, progress)
     return {
         "metrics": pack.evaluate()[0],

@@ -7,18 +7,16 @@ record bit for bit (CPU), because data, order and schedule are functions of the 
 Shapes: M models, P parameters of a model, B batch, T positions.
 """
 
-import ctypes
 import gc
-import json
-import os
 import time
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
+from ..store import provenance
+from ..store.backends import keep_freed_memory
+from ..store.files import load_checkpoint, save_checkpoint
 from .evaluate import answer_targets, eval_task, evaluate
 from .hashing import stream
 from .model import FACTORS, compiled_layer, forward, initial, layer, layout, unflatten
@@ -102,19 +100,16 @@ class Pack:
         return {"flat": self.flat.detach(), **self.optimizer.state()}
 
     def save(self, path: Path) -> None:
-        """Checkpoint: safetensors under a temporary name, then renamed."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        metadata = {"progress": json.dumps({name: getattr(self, name) for name in ("step", "curve", "train_s", "sets")})}
-        save_file({k: v.contiguous() for k, v in self.state().items()}, temporary, metadata)
-        os.replace(temporary, path)
+        """Write a checkpoint."""
+        progress = {name: getattr(self, name) for name in ("step", "curve", "train_s", "sets")}
+        save_checkpoint(path, progress, self.state())
 
     def load(self, path: Path) -> None:
-        """Continue from a checkpoint."""
-        for name, value in load_file(path).items():
+        """Continue from a checkpoint, if there is one."""
+        progress, tensors = load_checkpoint(path) or ({}, {})
+        for name, value in tensors.items():
             self.state()[name].copy_(value)
-        with safe_open(path, "pt") as file:
-            vars(self).update(json.loads(file.metadata()["progress"]))
+        vars(self).update(progress)
 
     def now(self) -> float:
         """Seconds on the clock once the device has done all it was asked for."""
@@ -198,14 +193,6 @@ def captured(pack: Pack):
     return replay
 
 
-def keep_freed_memory() -> None:
-    """Have the C library keep freed memory for the next tensor; handing it back and forth costs a fifth of a CPU step."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt:  # glibc only; the numbers are M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD of its malloc.h
-        for parameter, size in ((-1, 1 << 30), (-2, 1 << 26), (-3, 1 << 25)):
-            mallopt(parameter, size)
-
-
 def train_pack(runs: list[RunSpec], checkpoint: Path, progress=lambda step, n_steps: None, device: str | None = None) -> list[dict]:
     """Train and evaluate runs of equal shape, resuming from the checkpoint file if it exists; one dict of plain data a run.
 
@@ -213,14 +200,13 @@ def train_pack(runs: list[RunSpec], checkpoint: Path, progress=lambda step, n_st
     the pack), epochs, tokens (a run's, prompts included), wall_s (this call), train_s (steps alone, over all calls),
     tokens_per_s (the pack's, from train_s), device.
     """
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = device or provenance.device()
     if device == "cpu":
         torch.set_num_threads(1)
         keep_freed_memory()
     started = time.perf_counter()
     pack = Pack(runs, device)
-    if checkpoint.exists():
-        pack.load(checkpoint)
+    pack.load(checkpoint)
     gc.freeze()  # the collector's pauses would reach half a second
     gc.disable()
     try:
@@ -237,7 +223,7 @@ def train_pack(runs: list[RunSpec], checkpoint: Path, progress=lambda step, n_st
         "wall_s": time.perf_counter() - started,
         "train_s": pack.train_s,
         "tokens_per_s": len(runs) * tokens / pack.train_s,
-        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "device": provenance.device_name(device),
     }
     return [
         {"metrics": metrics[m], "curve": [point[m] for point in pack.curve], "epochs": examples / run.task.n_examples} | shared
