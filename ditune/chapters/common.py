@@ -12,6 +12,9 @@ from ..specs import SpecError
 
 REACHED = 0.5
 """Rules of a kind are reached above this accuracy, the one at which thresholds are placed."""
+SETS = {"unseen": "unseen rules", "seen": "seen rules"}
+BY_SET = {label: (name,) for name, label in SETS.items()}
+"""The evaluation sets of `tested`, and their headings in `tables.by_cell`."""
 MOST_SEEDS, MOST_SHOWN = 1000, 10**7  # larger numbers are mistakes of typing
 PAPER_SCALE = "the paper's sizes and 50 passes over 10^6 examples: half an hour of an H100 for each run"
 """What it takes to decide a statement that names a number of rules."""
@@ -78,29 +81,38 @@ def rewriting_run(task: dict, model: dict, train: dict, evals: list[EvalSpec], s
     return RunSpec.of(task=task, model=model, train=train, evals=evals, seed=seed)
 
 
-def by_rules(n_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
-    """A run for each number of rules and seed."""
+def by_rules(n_rules, first_seed, n_seeds, n_test, task, model, train, other: dict | None = None) -> list[RunSpec]:
+    """A run for each number of rules and seed, tested on the task trained on or on one that differs from it in `other`."""
     task, model, train = without("task", task, "n_rules"), literal("model", model, dict), literal("train", train, dict)
-    return [
-        rewriting_run(task | {"n_rules": n}, model, train, tested(n_test), seed)
-        for n in listed("n_rules", n_rules, int)
-        for seed in seeds_of(first_seed, n_seeds)
-    ]
+    found = []
+    for n in listed("n_rules", n_rules, int):
+        own = task | {"n_rules": n}
+        evals = tested(n_test, own | other if other else None)
+        found += [rewriting_run(own, model, train, evals, seed) for seed in seeds_of(first_seed, n_seeds)]
+    return found
+
+
+def cells(frame, *columns) -> dict[tuple, object]:
+    """The rows by the values of some columns, in their order."""
+    return dict(list(frame.groupby(list(columns))))
+
+
+def pooled(slices):
+    """The accuracy of each run and evaluation set over several slices (`records.slices`)."""
+    sums = slices.assign(right=slices["exact_match"] * slices["n"]).groupby(["key", "eval"])[["right", "n"]].sum()
+    return sums["right"] / sums["n"]
 
 
 def with_inputs(frame, slices):
     """The table of runs by kind of input, from `records.frame` and `records.slices` of the same runs.
 
     exact_match is the accuracy on inputs that hold x, no_op that on inputs that do not (not a number where the set has
-    none), mean the mean of the two, copied the share of the inputs that hold x which are answered by a copy.
+    none), copied the share of the inputs that hold x which are answered by a copy.
     """
-    known = slices.reindex(columns=["key", "eval", "slice", "value", "exact_match", "n"])
-    known = known.astype({"key": str, "eval": str})
-    parts = known[known["slice"] == "no_op"].pivot(index=["key", "eval"], columns="value", values=["exact_match", "n"])
-    columns = {"has_op": ("exact_match", "False"), "no_op": ("exact_match", "True"), "n_has_op": ("n", "False")}
-    parts = parts.reindex(columns=list(columns.values())).astype(float).set_axis(list(columns), axis=1)
-    out = frame.join(parts, on=["key", "eval"])
-    out["copied"] = out["copies"] * out["n"] / out.pop("n_has_op").fillna(out["n"])
-    out["exact_match"] = out.pop("has_op").fillna(out["exact_match"])
-    out["mean"] = (out["exact_match"] + out["no_op"]) / 2
+    parts = slices[slices["slice"] == "no_op"].set_index(["key", "eval"])
+    holds_x, no_op = (parts[parts["value"] == value] for value in ("False", "True"))
+    out = frame.join(holds_x[["exact_match", "n"]].add_suffix("_x"), on=["key", "eval"])
+    out = out.join(no_op["exact_match"].rename("no_op"), on=["key", "eval"])
+    out["copied"] = out["copies"] * out["n"] / out.pop("n_x").fillna(out["n"])
+    out["exact_match"] = out.pop("exact_match_x").fillna(out["exact_match"])
     return out

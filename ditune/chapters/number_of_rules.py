@@ -7,7 +7,7 @@ from ..report import plots, tables
 from ..report.ledger import HIGH, LEARNT, LOW, Claim, Finding
 from ..report.stats import FAILS, HOLDS, OPEN, accuracy, threshold
 from ..rewriting.specs import RunSpec
-from .common import PAPER_SCALE, by_rules
+from .common import BY_SET, PAPER_SCALE, SETS, by_rules, cells
 
 FEW_EXAMPLES = 20
 """Examples of each rule that count as few."""
@@ -19,7 +19,6 @@ PAPER_CURVE = dict.fromkeys((10, 20, 50, 100, 200, 300), 0.0) | {
 }  # fmt: skip
 """Accuracy on unseen rules by number of rules, N = 10^6: read off figure 2a of the paper's first version, to +-0.005.
 Beside three values stands a spread: +-0.02 at 400 rules, +-0.03 at 500, +-0.015 at 600."""
-SETS = {"unseen": "unseen rules", "seen": "seen rules"}
 
 
 def runs(n_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
@@ -36,13 +35,10 @@ def sample(specs: list[RunSpec]) -> list[RunSpec]:
 # ---- claims ----------------------------------------------------------------------------------------------------------
 
 
-def cells(frame) -> list[tuple]:
+def grid_of(frame) -> list[tuple]:
     """(number of rules, examples of each, accuracy on unseen rules, on seen rules), ascending."""
-    groups = frame.groupby("n_rules")
-    return [
-        (int(n), float(group["n_examples"].iloc[0]) / n, accuracy(group), accuracy(group, "seen"))
-        for n, group in groups
-    ]
+    found = [(n, rows["n_examples"].iloc[0] / n, rows) for (n,), rows in cells(frame, "n_rules").items()]
+    return [(n, float(each), accuracy(rows), accuracy(rows, "seen")) for n, each, rows in found]
 
 
 def said(cell) -> str:
@@ -52,72 +48,53 @@ def said(cell) -> str:
     return f"{n:,} rules with {examples}: {unseen} on unseen rules, {seen} on seen ones"
 
 
-def few_seeds(grid) -> int:
-    """Seeds of the cell with the fewest."""
-    return min(unseen.n for _, _, unseen, _ in grid)
-
-
 def diverse_enough(frame) -> Finding:
     """D1."""
-    grid = cells(frame)
-    before = [c for c in grid if c[3].low >= LEARNT and c[2].high <= LOW]
+    grid = grid_of(frame)
     few = [c for c in grid if c[1] <= FEW_EXAMPLES]
-    after = [c for c in few if before and c[0] > before[0][0] and c[2].low >= HIGH]
+    before = next((c for c in grid if c[3].low >= LEARNT and c[2].high <= LOW), None)
+    after = [c for c in few if before and c[0] > before[0] and c[2].low >= HIGH]
     if after:
-        return Finding(
-            HOLDS, f"{said(before[0])}; {said(after[-1])}.", after[-1][2], n_seeds=few_seeds([before[0], after[-1]])
-        )
+        last = after[-1]
+        return Finding(HOLDS, f"{said(before)}; {said(last)}.", last[2], n_seeds=min(before[2].n, last[2].n))
     learnt = few and all(seen.low >= LEARNT and unseen.high < HIGH for _, _, unseen, seen in few)
-    shown = few[-1] if few else grid[-1]
-    return Finding(FAILS if learnt else OPEN, f"{said(shown)}.", shown[2], n_seeds=few_seeds(grid))
+    last = grid[-1]
+    return Finding(FAILS if learnt else OPEN, f"{said(last)}.", last[2], n_seeds=min(c[2].n for c in grid))
 
 
 def sharp(frame) -> Finding:
     """D4, its kind: how much of the number of rules the change takes."""
-    grid = cells(frame)
+    grid, place = grid_of(frame), threshold(frame)
+    learnt = [c for c in grid if c[3].low >= LEARNT]
     after = next((c for c in grid if c[2].low >= HIGH), None)
-    before = [c for c in grid if c[2].high <= LOW and c[3].low >= LEARNT and after and c[0] < after[0]]
-    between = [c for c in grid if c[3].low >= LEARNT and c[2].low > LOW and c[2].high < HIGH]
+    before = [c for c in learnt if c[2].high <= LOW and after and c[0] < after[0]]
+    between = [c for c in learnt if c[2].low > LOW and c[2].high < HIGH]
     at_most = after[0] / before[-1][0] if before else float("inf")
     at_least = between[-1][0] / between[0][0] if between else 1.0
-    place = threshold(frame)
     text = f"The accuracy passes one half at {place} rules"
     if before:
         text += f"; the rise from {LOW} to {HIGH} takes at most {at_most:.1f} times as many rules"
     outcome = HOLDS if at_most <= SHARP else FAILS if at_least > SHARP else OPEN
-    return Finding(outcome, text + ".", place.interval, n_seeds=few_seeds(grid))
+    return Finding(outcome, text + ".", place.interval, n_seeds=min(c[2].n for c in grid))
 
 
 SOURCE = "arXiv 2405.19787, symbolic experiments"
 MEASURE = "exact match on examples of unseen rules; for what was learnt, on new inputs of seen rules"
+EMERGES = f"""Holds where at some number of rules the seen ones are learnt ({LEARNT} or more) and unseen ones are not
+applied ({LOW} or less), and at a larger number, with at most {FEW_EXAMPLES} examples of each, unseen ones are ({HIGH} or
+more). Does not hold where with so few examples seen rules are learnt and unseen ones stay below {HIGH}."""
+RISES = f"""Holds where at most {SHARP} times as many rules lead from {LOW} or less (seen rules learnt) to {HIGH} or
+more. Does not hold where numbers of rules further apart both lie between {LOW} and {HIGH}."""
 CLAIMS = (
-    Claim(
-        "D1",
-        "Rules that were never seen are applied once the training rules are diverse enough, even with few examples "
-        "of each.",
-        "arXiv 2405.19787, abstract",
-        MEASURE,
-        f"Holds where at some number of rules the seen ones are learnt (at least {LEARNT}) and unseen ones are not "
-        f"applied (at most {LOW}), and at a larger number, with at most {FEW_EXAMPLES} examples of each, unseen ones "
-        f"are (at least {HIGH}). Does not hold where with so few examples seen rules are learnt and unseen ones stay "
-        f"below {HIGH}.",
-        "Bounds of intervals, far from one another: chance is 0.",
-        diverse_enough,
-    ),
-    Claim(
-        "D4",
-        "The change with the number of rules is sharp.",
-        SOURCE,
-        MEASURE,
-        f"Holds where at most {SHARP} times as many rules lead from at most {LOW} (seen rules learnt) to at least "
-        f"{HIGH}. Does not hold where numbers of rules further apart both lie between {LOW} and {HIGH}.",
-        "The paper's rise, from 400 to 600 rules, is a factor of 1.5; twice that still is sharp.",
-        sharp,
-    ),
+    Claim("D1", "Rules that were never seen are applied once the training rules are diverse enough, even with few "
+          "examples of each.", "arXiv 2405.19787, abstract", MEASURE, EMERGES,
+          "Bounds of intervals, far from one another: chance is 0.", diverse_enough),
+    Claim("D4", "The change with the number of rules is sharp.", SOURCE, MEASURE, RISES,
+          "The paper's rise, from 400 to 600 rules, is a factor of 1.5; twice that still is sharp.", sharp),
     Claim("D2", "Below 300 rules no unseen rule is applied.", SOURCE, MEASURE, "", "", None, PAPER_SCALE),
     Claim("D3", "From 1,000 rules on every run applies unseen rules.", SOURCE, MEASURE, "", "", None, PAPER_SCALE),
     Claim("D4n", "The change lies at about 400 rules.", SOURCE, MEASURE, "", "", None, PAPER_SCALE),
-)
+)  # fmt: skip
 
 
 # ---- answer, figures, tables -----------------------------------------------------------------------------------------
@@ -125,25 +102,20 @@ CLAIMS = (
 
 def answer(chapter) -> str:
     """The answer in a sentence."""
-    grid = cells(chapter.frame)
-    (few, *_, many), place = grid, threshold(chapter.frame)
+    few, *_, many = grid_of(chapter.frame)
     return (
         f"**Many rules with few examples each beat few rules with many: {few[0]:,} rules give {few[2]} on unseen "
-        f"rules, {many[0]:,} give {many[2]}; one half is passed at {place} rules.**"
+        f"rules, {many[0]:,} give {many[2]}; one half is passed at {threshold(chapter.frame)} rules.**"
     )
 
 
 def figure_accuracy(chapter):
-    """Seen and unseen rules against the number of rules, the paper's curve in grey."""
+    """Unseen and seen rules against the number of rules, the paper's curve in grey."""
+    frame = chapter.frame
     figure, (ax,) = plots.panels(1, height=3.4)
+    plots.curves(ax, {label: frame[frame["eval"] == name] for name, label in SETS.items()}, chapter.again)
     plots.paper(ax, PAPER_CURVE, "paper, unseen rules")
-    for name, style in (("seen", plots.SEEN), ("unseen", plots.UNSEEN)):
-        rows = chapter.frame[chapter.frame["eval"] == name]
-        plots.curve(ax, rows, "n_rules", "exact_match", SETS[name], chapter.again, **style)
-    plots.accuracy_axis(ax)
-    plots.rules_axis(ax)
-    plots.legend(figure, [ax], list(SETS.values()))
-    return plots.finished(figure, chapter.frame, plots.training(chapter.frame), plots.sizes(chapter.frame))
+    return plots.signed(figure, [ax], frame)
 
 
 def figure_learning(chapter):
@@ -151,14 +123,14 @@ def figure_learning(chapter):
     curves = chapter.curves
     figure, axes = plots.panels(2, height=2.6, sharex=True)
     styles = plots.styles(sorted(set(curves["n_rules"])), ordered=True)
-    for ax, name in zip(axes, SETS):
+    for ax, (name, label) in zip(axes, SETS.items()):
         for n, style in styles.items():
             rows = curves[curves["n_rules"] == n]
             for _, one in rows.groupby("seed"):
                 ax.plot(one["step"], one[name], color=style["color"], linewidth=0.7, alpha=0.45)
             mean = rows.groupby("step")[name].mean()
             ax.plot(mean.index, mean, label=f"{plots.number(n)} rules", markersize=4, **style)
-        plots.accuracy_axis(ax, SETS[name].capitalize())
+        plots.accuracy_axis(ax, label.capitalize())
     axes[-1].set_xlabel("optimiser steps")
     plots.legend(figure, axes)
     return plots.finished(figure, chapter.frame)
@@ -167,4 +139,4 @@ def figure_learning(chapter):
 def table_accuracy(chapter) -> str:
     """Accuracy by number of rules, with the values of the seeds."""
     caption = "Exact match by number of rules: mean with 95 % t-interval, and the value of each seed on unseen rules"
-    return tables.by_cell(chapter.frame, {"n_rules": "rules"}, SETS, caption, "tab-number-of-rules")
+    return tables.by_cell(cells(chapter.frame, "n_rules"), ["rules"], BY_SET, caption, "tab-number-of-rules")

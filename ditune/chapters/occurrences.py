@@ -6,9 +6,12 @@ numbers of occurrences that its inputs have; all kinds are tested on every numbe
 
 from ..report import plots, tables
 from ..report.ledger import LEARNT, LOW, NEGLIGIBLE, Claim, Finding
-from ..report.stats import FAILS, HOLDS, OPEN, accuracy, by_seed, decide, every, holm, interval, smallest, threshold
+from ..report.stats import (
+    FAILS, HOLDS, OPEN, accuracy, by_seed, change, decide, differences, every, holm, interval, smallest, threshold,
+)  # fmt: skip
 from ..rewriting.specs import RunSpec
-from .common import PAPER_SCALE, listed, literal, rewriting_run, seeds_of, tested, without
+from ..store import records
+from .common import by_rules, cells, listed, pooled, without
 
 PAPER_TABLE = {
     (1,): {2000: 0.71, 1000: 0.41, 500: 0.0, 200: 0.0},
@@ -27,50 +30,26 @@ def runs(occurrences, n_rules, first_seed, n_seeds, n_test, task, model, train) 
     The paper: 1; 10; 20; and 1, 5, 10, 15, 20 mixed.
     """
     task = without("task", task, "n_rules", "occurrences")
-    model, train = literal("model", model, dict), literal("train", train, dict)
     kinds = [listed("occurrences", kind, int) for kind in listed("occurrences", occurrences, list)]
-    whole_range = list(range(1, max(map(max, kinds)) + 1))
-    out = []
-    for kind in kinds:
-        for n in listed("n_rules", n_rules, int):
-            own = task | {"n_rules": n, "occurrences": kind}
-            evals = tested(n_test, own | {"occurrences": whole_range})
-            out += [rewriting_run(own, model, train, evals, seed) for seed in seeds_of(first_seed, n_seeds)]
-    return out
+    whole, shared = {"occurrences": list(range(1, max(map(max, kinds)) + 1))}, (n_rules, first_seed, n_seeds, n_test)
+    return [run for kind in kinds for run in by_rules(*shared, task | {"occurrences": kind}, model, train, whole)]
 
 
 # ---- tables of runs --------------------------------------------------------------------------------------------------
 
 
 def frame(chapter):
-    """The runs with their kind; met, the accuracy on the numbers that training had, not_met, that on the others."""
-    from ..store import records
-
-    return with_kinds(records.frame(chapter.specs), by_number(chapter))
+    """The runs with their kind, and met, the accuracy on the numbers of occurrences that training had."""
+    rows, numbers = records.frame(chapter.specs), by_number(chapter)
+    met = pooled(numbers[numbers["had"]]).rename("met")
+    return rows.assign(kind=rows["occurrences"].map(kind_of)).join(met, on=["key", "eval"])
 
 
 def by_number(chapter):
     """A row for each run, evaluation set and tested number of occurrences; had: whether training had that number."""
-    from ..store import records
-
-    slices = chapter.slices
-    rows = slices[slices["slice"] == "occurrences"] if len(slices) else records.frame(chapter.specs).assign(value=1)
-    kinds, numbers = [kind_of(value) for value in rows["occurrences"]], [int(value) for value in rows["value"]]
-    return rows.assign(kind=kinds, tested=numbers, had=[number in kind for number, kind in zip(numbers, kinds)])
-
-
-def with_kinds(runs, numbers):
-    """The table of runs, from `records.frame` and `by_number`."""
-    runs = runs.assign(kind=[kind_of(value) for value in runs["occurrences"]])
-    for name, part in (("met", numbers[numbers["had"]]), ("not_met", numbers[~numbers["had"]])):
-        runs = runs.join(pooled(part).rename(name), on=["key", "eval"])
-    return runs
-
-
-def pooled(numbers):
-    """The accuracy of each run and evaluation set over several tested numbers."""
-    sums = numbers.assign(right=numbers["exact_match"] * numbers["n"]).groupby(["key", "eval"])[["right", "n"]].sum()
-    return sums["right"] / sums["n"]
+    rows = chapter.slices[chapter.slices["slice"] == "occurrences"]
+    rows = rows.assign(kind=rows["occurrences"].map(kind_of), tested=rows["value"].astype(int))
+    return rows.assign(had=[number in kind for number, kind in zip(rows["tested"], rows["kind"])])
 
 
 def kind_of(occurrences) -> tuple[int, ...]:
@@ -88,24 +67,10 @@ def words(kind: tuple[int, ...]) -> str:
     return f"{', '.join(map(str, kind))} {end}"
 
 
-def kinds_in(frame) -> dict:
-    """The rows by kind: single numbers ascending, then mixes."""
+def by_kind(frame) -> dict:
+    """The rows by kind in words: single numbers ascending, then mixes."""
     kinds = sorted(set(frame["kind"]), key=lambda kind: (len(kind) > 1, kind))
-    return {kind: frame[frame["kind"] == kind] for kind in kinds}
-
-
-def cells(frame) -> dict:
-    """The rows by kind and number of rules."""
-    return {(kind, int(n)): own for kind, rows in kinds_in(frame).items() for n, own in rows.groupby("n_rules")}
-
-
-def gains(frame) -> dict:
-    """By mix and single number, and by number of rules: how much higher the accuracy of the mix is, by seed."""
-    found = {cell: by_seed(rows) for cell, rows in cells(frame).items()}
-    pairs = [(mix, one) for mix in kinds_in(frame) for one in kinds_in(frame) if len(mix) > 1 and len(one) == 1]
-    numbers = sorted({n for _, n in found})
-    both = {pair: [n for n in numbers if all((kind, n) in found for kind in pair)] for pair in pairs}
-    return {(m, one): {n: (found[m, n] - found[one, n]).dropna() for n in ns} for (m, one), ns in both.items()}
+    return {words(kind): frame[frame["kind"] == kind] for kind in kinds}
 
 
 # ---- claims ----------------------------------------------------------------------------------------------------------
@@ -113,9 +78,12 @@ def gains(frame) -> dict:
 
 def mix_is_better(frame) -> Finding:
     """D9: each mix against each single number, wherever the mix works at all."""
-    rows, pairs, outcomes, shown = cells(frame), gains(frame), [], {}
-    for (mix, one), found in pairs.items():
-        works = {n: values for n, values in found.items() if accuracy(rows[mix, n]).low > LOW}
+    rows, outcomes, shown = cells(frame, "kind", "n_rules"), [], {}
+    singles, mixes = ([kind for kind in dict.fromkeys(frame["kind"]) if (len(kind) > 1) == many] for many in (False, True))
+    pairs = [(mix, one) for mix in mixes for one in singles]
+    for mix, one in pairs:
+        both = [n for kind, n in rows if kind == mix and (one, n) in rows and accuracy(rows[mix, n]).low > LOW]
+        works = {n: differences(rows[one, n], rows[mix, n]) for n in both}
         level = holm(len(pairs))[0]
         better = [decide(interval(v), NEGLIGIBLE) == HOLDS and learnt(rows[one, n]) for n, v in works.items()]
         beaten = [decide(interval(v, level), NEGLIGIBLE) == FAILS and learnt(rows[mix, n]) for n, v in works.items()]
@@ -126,8 +94,7 @@ def mix_is_better(frame) -> Finding:
     text = "; ".join(f"{words(m)} less {words(one)}, {n:,} rules: {interval(v)}" for (m, one, n), v in shown.items())
     slow = list(dict.fromkeys(words(one) for _, one, n in shown if not learnt(rows[one, n])))
     text += f". Training on {' or on '.join(slow)} has not learnt its own rules" if slow else ""
-    least = min(shown.values(), key=lambda values: interval(values).mean)
-    return Finding(every(outcomes), f"{text}.", interval(least), smallest(least), min(map(len, shown.values())))
+    return Finding.of(every(outcomes), f"{text}.", min(shown.values(), key=lambda values: values.mean()))
 
 
 def learnt(rows) -> bool:
@@ -142,47 +109,35 @@ def nothing_works(frame) -> Finding:
         return Finding(OPEN, "There is no training on one occurrence, from which few rules are told.", n_seeds=0)
     place = threshold(once.assign(exact_match=once["met"]))
     low = place.interval.low if place.interval else min(low for low, _ in place.by_seed.values())
-    rows = {(kind, n): own for (kind, n), own in cells(frame).items() if n <= FEW * low}
+    rows = {(kind, n): own for (kind, n), own in cells(frame, "kind", "n_rules").items() if n <= FEW * low}
     if not rows:
         return Finding(OPEN, f"No number of rules is few beside the {place} that one occurrence needs.", n_seeds=0)
     found, level = {cell: accuracy(own) for cell, own in rows.items()}, holm(len(rows))[0]
-    works = [decide(interval(by_seed(own), level), LOW) == HOLDS for own in rows.values()]
+    works = [decide(interval(by_seed(own), level), LOW) for own in rows.values()].count(HOLDS)
     none = all(found[cell].high <= LOW and learnt(own) for cell, own in rows.items())
     (kind, n), highest = max(found.items(), key=lambda item: item[1].mean)
     few = ", ".join(f"{n:,}" for n in sorted({n for _, n in rows}))
     text = f"One occurrence needs {place} rules. Of {few}, the highest is {words(kind)} at {n:,}: {highest}."
-    outcome, n_seeds = HOLDS if none else FAILS if sum(works) > 1 else OPEN, min(one.n for one in found.values())
+    outcome, n_seeds = HOLDS if none else FAILS if works > 1 else OPEN, min(one.n for one in found.values())
     return Finding(outcome, text, highest, smallest(by_seed(rows[kind, n])), n_seeds)
 
 
 SOURCE = "arXiv 2402.10891, table 1"
+MEASURE = "exact match on unseen rules over the whole range of occurrences"
+BETTER = f"""Compares at every number of rules at which the mix works (above {LOW}). Holds where the mix is better by more
+than {NEGLIGIBLE} at all of them, than single numbers that have learnt their seen rules ({LEARNT} or more). Does not hold
+where at all of them, two at least, the mix, its seen rules learnt, is not that much better than some single number.
+Changed after three seeds, by which it failed: a single cell decided then."""
+NOTHING = f"""Few are at most {FEW} times the number at which training on one occurrence, tested on one, passes 0.5 (lower
+bound). Holds where all kinds have learnt their seen rules there ({LEARNT} or more) and lie below {LOW}. Does not hold
+where two cells or more lie above {LOW}. Part of D9 until three seeds had been seen."""
 CLAIMS = (
-    Claim(
-        "D9",
-        "At the same number of rules a mix of numbers of occurrences beats each single number.",
-        SOURCE,
-        "exact match on unseen rules over the whole range of occurrences; differences seed by seed",
-        f"Compares at every number of rules at which the mix works (above {LOW}). Holds where the mix is better by "
-        f"more than {NEGLIGIBLE} at all of them, than single numbers that have learnt their seen rules (at least "
-        f"{LEARNT}). Does not hold where at all of them, two at least, the mix, its seen rules learnt, is not better "
-        "by that much than some single number. Changed after three seeds, by which it failed: a single cell decided "
-        "then.",
-        f"{NEGLIGIBLE} is what counts as a change throughout; the paper's smallest difference is 0.06.",
-        mix_is_better,
-    ),
-    Claim(
-        "D9b",
-        "Where rules are few, training fails whatever the numbers of occurrences.",
-        SOURCE,
-        "exact match on unseen rules over the whole range of occurrences",
-        f"Few are at most {FEW} times the number at which training on one occurrence, tested on one, passes 0.5 "
-        f"(lower bound). Holds where there all kinds have learnt their seen rules (at least {LEARNT}) and lie below "
-        f"{LOW}. Does not hold where two cells or more lie above {LOW}. Part of D9 until three seeds had been seen.",
-        "The paper's 200 are half of its about 400.",
-        nothing_works,
-    ),
-    Claim("D9n", "With 200 rules nothing works.", SOURCE, "", "", "", None, PAPER_SCALE),
-)
+    Claim("D9", "At the same number of rules a mix of numbers of occurrences beats each single number.", SOURCE,
+          f"{MEASURE}; differences seed by seed", BETTER,
+          f"{NEGLIGIBLE} is what counts as a change throughout; the paper's smallest difference is 0.06.", mix_is_better),
+    Claim("D9b", "Where rules are few, training fails whatever the numbers of occurrences.", SOURCE, MEASURE, NOTHING,
+          "The paper's 200 are half of its about 400.", nothing_works),
+)  # fmt: skip
 
 
 # ---- answer, figures, tables -----------------------------------------------------------------------------------------
@@ -190,38 +145,22 @@ CLAIMS = (
 
 def answer(chapter) -> str:
     """The answer in a sentence, at the largest number of rules."""
-    rows, n = cells(chapter.frame), int(chapter.frame["n_rules"].max())
-    reached = {kind: accuracy(own) for (kind, number), own in rows.items() if number == n}
-    single = max((kind for kind in reached if len(kind) == 1), key=lambda kind: reached[kind].mean)
-    mix = max((kind for kind in reached if len(kind) > 1), key=lambda kind: reached[kind].mean)
-    more = interval(gains(chapter.frame)[mix, single][n])
-    better = f"{more} more than {words(single)}, the best single number"
-    return f"**With {n:,} rules, inputs with {words(mix)} give {reached[mix]} over the whole range, {better}.**"
-
-
-def paper_lines() -> dict[str, dict]:
-    """The paper's mix, and the best of its single numbers at each number of rules."""
-    *singles, mix = PAPER_TABLE.values()
-    return {"paper, mixed": mix, "paper, best single": {n: max(row[n] for row in singles) for n in mix}}
-
-
-def styles(frame) -> dict:
-    """Colour and mark by kind."""
-    return dict(zip(kinds_in(frame), plots.styles(map(words, kinds_in(frame))).values()))
+    frame, n = chapter.frame, chapter.frame["n_rules"].max()
+    rows = {kind: own for (kind,), own in cells(frame[frame["n_rules"] == n], "kind").items()}
+    best = sorted(rows, key=lambda kind: accuracy(rows[kind]).mean, reverse=True)
+    single, mix = (next(kind for kind in best if (len(kind) > 1) == several) for several in (False, True))
+    better = f"{change(rows[single], rows[mix])} more than {words(single)}, the best single number"
+    return f"**With {n:,} rules, inputs with {words(mix)} give {accuracy(rows[mix])} over the whole range, {better}.**"
 
 
 def figure_accuracy(chapter):
     """Accuracy on unseen rules over the whole range, a curve for each kind of training, the paper's in grey."""
     figure, (ax,) = plots.panels(1, height=3.6)
-    for (label, line), marker in zip(paper_lines().items(), "x+"):
-        ax.plot(list(line), list(line.values()), label=label, **plots.PAPER | {"marker": marker, "markersize": 6})
-    for kind, rows in kinds_in(chapter.frame).items():
-        unseen = rows[rows["eval"] == "unseen"]
-        plots.curve(ax, unseen, "n_rules", "exact_match", words(kind), chapter.again, **styles(chapter.frame)[kind])
-    plots.accuracy_axis(ax)
-    plots.rules_axis(ax)
-    plots.legend(figure, [ax], [words(kind) for kind in kinds_in(chapter.frame)])
-    return plots.finished(figure, chapter.frame, plots.training(chapter.frame), plots.sizes(chapter.frame))
+    plots.curves(ax, by_kind(chapter.frame[chapter.frame["eval"] == "unseen"]), chapter.again)
+    *singles, mix = PAPER_TABLE.values()
+    plots.paper(ax, mix, "paper, mixed")
+    plots.paper(ax, {n: max(row[n] for row in singles) for n in mix}, "paper, best single", marker="+", markersize=6)
+    return plots.signed(figure, [ax], chapter.frame)
 
 
 def figure_tested(chapter):
@@ -230,37 +169,20 @@ def figure_tested(chapter):
     rows, largest = rows[rows["eval"] == "unseen"], sorted(set(rows["n_rules"]))[-2:]
     figure, axes = plots.panels(len(largest), height=2.5, sharex=True)
     for ax, n in zip(axes, largest):
-        for kind, own in kinds_in(rows[rows["n_rules"] == n]).items():
-            style = styles(rows)[kind]
-            plots.curve(ax, own, "tested", "exact_match", words(kind), chapter.again, log=False, **style)
+        found = by_kind(rows[rows["n_rules"] == n])
+        plots.curves(ax, found, chapter.again, x="tested", log=False)
+        for own, style in zip(found.values(), plots.styles(found).values()):
             means = own[own["had"]].groupby("tested")["exact_match"].mean()
             ax.plot(means.index, means, **style | {"linestyle": "", "markersize": 8, "zorder": 2.5})
-        plots.accuracy_axis(ax, f"{n:,} training rules")
+        ax.set_title(f"{n:,} training rules")
     axes[-1].set(xlabel="tested number of occurrences", xticks=sorted(set(rows["tested"])))
-    plots.legend(figure, axes, [words(kind) for kind in kinds_in(rows)])
+    plots.legend(figure, axes)
     return plots.finished(figure, rows)
 
 
 def table_accuracy(chapter) -> str:
-    """Accuracy by kind of training and number of rules, on the numbers that training had and on the others."""
-    rows = []
-    for (kind, n), own in cells(chapter.frame).items():
-        raw = ", ".join(f"{value:.2f}" for value in by_seed(own))
-        others = [accuracy(own, "unseen", "met"), accuracy(own, "unseen", "not_met"), accuracy(own, "seen", "met")]
-        rows.append([words(kind), f"{n:,}", accuracy(own), raw, *others])
-    caption = "Exact match, mean with 95 % t-interval: on the whole range, on the numbers that training had, on others"
-    header = ["training", "rules", "unseen rules", "by seed", "numbers had", "others", "seen rules, numbers had"]
-    return tables.table(caption, "tab-occurrences", header, rows)
-
-
-def table_gains(chapter) -> str:
-    """How much higher the mix is than each single number, on its own number and on the others."""
-    numbers, rows = by_number(chapter), []
-    for (mix, one), found in gains(chapter.frame).items():
-        own, rest = numbers["tested"].isin(one), chapter.frame.drop(columns="exact_match")
-        parts = [rest.join(pooled(numbers[part]).rename("exact_match"), on=["key", "eval"]) for part in (own, ~own)]
-        by_part = [gains(part)[mix, one] for part in parts]
-        rows += [[words(one), f"{n:,}", interval(v), *(interval(p[n]) for p in by_part)] for n, v in found.items()]
-    caption = "How much higher the mix is than each single number: on the whole range, on that number, on the others"
-    header = ["than", "rules", "whole range", "that number", "the others"]
-    return tables.table(caption, "tab-occurrences-gain", header, rows)
+    """Accuracy by kind of training and number of rules, on the whole range and on the numbers that training had."""
+    found = {(kind, n): own for kind, rows in by_kind(chapter.frame).items() for n, own in rows.groupby("n_rules")}
+    measures = {"unseen rules": ("unseen",), "numbers had": ("unseen", "met"), "seen rules, numbers had": ("seen", "met")}
+    caption = "Exact match, mean with 95 % t-interval: on the whole range, and on the numbers that training had"
+    return tables.by_cell(found, ["training", "rules"], measures, caption, "tab-occurrences")

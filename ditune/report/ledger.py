@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .stats import FAILS, HOLDS, OPEN, Interval, digits
+from .stats import FAILS, HOLDS, OPEN, Bounds, Interval, decisions, digits, every, interval, smallest
 
 WORDS = {HOLDS: "holds here", FAILS: "does not hold here", OPEN: "not settled"}
 OUT_OF_REACH = "out of reach"
@@ -39,6 +39,29 @@ class Finding:
     """The smallest effect that these runs could have seen (`stats.smallest`)."""
     n_seeds: int | None = None
     """Seeds of the cell with the fewest; taken from the effect where it is not given."""
+
+    @classmethod
+    def of(cls, outcome: str, text: str, values) -> "Finding":
+        """A finding whose effect is the mean of values by seed, or a ratio by seed (`Bounds`)."""
+        if isinstance(values, Bounds):
+            return cls(outcome, text, values.effect, values.smallest)
+        return cls(outcome, text, interval(values), smallest(values))
+
+
+def compared(changes: dict, margin: float = 0.0, sign: int = 1) -> tuple[dict[str, str], Finding]:
+    """Several changes, {name: values by seed}, decided at Holm's levels: for each whether it is above the margin, with sign -1
+    whether its negative is; and the finding that all are, with the change for which that is least clear.
+
+    >>> outcomes, found = compared({"a": [0.5, 0.6, 0.7], "b": [0.1, 0.2]}, 0.1)
+    >>> print(outcomes, found.outcome, found.text, found.effect)
+    {'a': 'holds', 'b': 'open'} open a: 0.60 [0.35, 0.85], b: 0.15 [-0.49, 0.79] 0.15 [-0.49, 0.79]
+    """
+    found = {name: interval(values) for name, values in changes.items()}
+    signed = {name: one if sign > 0 else Interval(-one.mean, -one.high, -one.low, one.n) for name, one in found.items()}
+    outcomes, least = decisions(signed, margin), max(map(smallest, changes.values()))
+    weakest = min(found, key=lambda name: signed[name].mean)
+    text = ", ".join(f"{name}: {one}" for name, one in found.items())
+    return outcomes, Finding(every(outcomes.values()), text, found[weakest], least, min(one.n for one in found.values()))
 
 
 @dataclass(frozen=True)

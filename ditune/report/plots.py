@@ -25,6 +25,8 @@ QUIET = "#757575"
 """What is not ours or not the point: the paper's curve, chance, notes. Contrast 4.6 on white."""
 UNSEEN = {"color": BLUE, "marker": "o", "linestyle": "-"}
 SEEN = {"color": VERMILION, "marker": "s", "linestyle": "--"}
+SETS = {"unseen rules": UNSEEN, "seen rules": SEEN}
+"""What is drawn alike in all figures."""
 PAPER = {"color": QUIET, "marker": "x", "linestyle": ":", "linewidth": 1.2, "markersize": 4}
 RULES = "number of training rules (logarithmic)"
 ACCURACY = "exact match (share)"
@@ -67,6 +69,8 @@ def styles(labels, ordered: bool = False) -> dict[str, dict]:
     """A colour and a mark for each label: colours that are told apart, or, for labels with an order, dark to light."""
     labels = list(dict.fromkeys(labels))
     colors = [COLORS[i % len(COLORS)] for i in range(len(labels))]
+    if set(labels) <= set(SETS):
+        return {label: SETS[label] for label in labels}
     if ordered:
         import matplotlib as mpl
 
@@ -92,6 +96,15 @@ def curve(ax, rows, x: str, y: str, label: str, again=(), log: bool = True, **st
     bars(ax, list(found), list(found.values()), **style)
     ax.plot(list(found), [m.mean for m in found.values()], **(style | {"marker": ""}))
     ax.plot([], [], label=label, markersize=4, markerfacecolor="white", **style)
+
+
+def curves(ax, groups: dict, again=(), x: str = "n_rules", y: str = "exact_match", log: bool = True, ordered: bool = False):
+    """A curve of an accuracy for each group of runs, {label: rows}, against the number of rules or another column."""
+    for (label, rows), style in zip(groups.items(), styles(groups, ordered).values()):
+        curve(ax, rows, x, y, label, again, log, **style)
+    accuracy_axis(ax)
+    if x == "n_rules":
+        rules_axis(ax)
 
 
 def forest(ax, conditions: dict, labels=None, again=(), **style):
@@ -171,9 +184,9 @@ def jittered(values, i: int, n: int, log: bool = True):
     return values * 1.06**aside if log else values + 0.006 * aside * (np.abs(values).max() or 1.0)
 
 
-def paper(ax, points: dict, label: str):
+def paper(ax, points: dict, label: str, **style):
     """The paper's values, {x: y}, in grey."""
-    ax.plot(list(points), list(points.values()), label=label, **PAPER)
+    ax.plot(list(points), list(points.values()), label=label, **PAPER | style)
 
 
 # ---- axes ------------------------------------------------------------------------------------------------------------
@@ -221,6 +234,12 @@ def finished(figure, frame, *notes: str):
     text = textwrap.fill(" · ".join([*notes, *origin(frame)]), 78)
     figure.supxlabel(text, x=0.01, ha="left", fontsize=8.5, color=BLACK if "EARLIER" in text else QUIET)
     return figure
+
+
+def signed(figure, axes, frame, first=()):
+    """The figure with its legend, signed with the training and the sizes too."""
+    legend(figure, axes, first)
+    return finished(figure, frame, training(frame), sizes(frame))
 
 
 def origin(frame) -> list[str]:

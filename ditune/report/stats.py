@@ -361,6 +361,39 @@ class Bounds:
         with np.errstate(divide="ignore"):
             return np.log(np.array(list(self.by_seed.values()), dtype=float))
 
+    @property
+    def seeds(self) -> str:
+        """The values of the seeds, or what bounds them."""
+        return ", ".join(str(Bounds({seed: both})) for seed, both in self.by_seed.items())
+
+    @property
+    def nearest(self) -> list[float]:
+        """Logarithms of a ratio by seed; one that is only bounded counts with the bound nearest to 1."""
+        return [math.log(low if low > 1 else high if high < 1 else 1.0) for low, high in self.by_seed.values()]
+
+    def beyond(self, margin: float, side: int = 0) -> str:
+        """Whether a ratio is beyond the margin to one side (1: larger, -1: smaller), or, to no side, within it to both. That
+        it is near to 1 no bound can show.
+
+        >>> Bounds({s: (2.0, 2.0 + s) for s in range(2)}).beyond(1.5, 1), Bounds({0: (0.5, 3), 1: (0.5, 3)}).beyond(1.5)
+        ('holds', 'open')
+        """
+        found = interval([(side or 1) * value for value in self.nearest])
+        outcome = decide(found, math.log(margin)) if side else within(found, math.log(margin))
+        near = outcome == FAILS and found.high >= 0 if side else outcome == HOLDS
+        return OPEN if near and not self.interval else outcome
+
+    @property
+    def effect(self) -> Interval:
+        """A ratio with its interval, as `nearest` counts it."""
+        logs = interval(self.nearest)
+        return Interval(*(math.exp(min(v, 700.0)) for v in (logs.mean, logs.low, logs.high)), logs.n)
+
+    @property
+    def smallest(self) -> float:
+        """The smallest ratio that so many seeds would have shown to differ from 1 (`smallest`)."""
+        return math.exp(min(smallest(self.nearest), 700.0))
+
     def __str__(self) -> str:
         """The mean with its interval (without one for a single seed), or the bound that is known of it.
 

@@ -1,7 +1,7 @@
 """Tables as MyST text, for a notebook cell whose metadata say {"mystnb": {"markdown_format": "myst"}}."""
 
 from .ledger import Claim, Verdict
-from .stats import accuracy, by_seed
+from .stats import by_seed, interval
 
 
 def table(caption: str, name: str, header: list, rows: list[list]) -> str:
@@ -31,16 +31,16 @@ def folded(title: str, text: str) -> str:
     return f"::::{{dropdown}} {title}\n\n{text}\n::::"
 
 
-def by_cell(frame, columns: dict[str, str], sets: dict[str, str], caption: str, name: str, measure="exact_match") -> str:
-    """Mean and interval of a measure for each combination of columns, {column: heading}, on each evaluation set, {set: heading},
-    with the values of the seeds on the first set."""
+def by_cell(cells: dict, header: list[str], measures: dict[str, tuple], caption: str, name: str) -> str:
+    """A row for each cell of runs, {tuple of what names it: rows}: mean and interval of each measure, {heading: (evaluation set,
+    column)}, the column exact_match where it is not given, and the seeds' values of the first one."""
     rows = []
-    for cell, group in frame.groupby(list(columns), sort=True):
-        found = [accuracy(group, e, measure) for e in sets]
-        raw = ", ".join(f"{value:.2f}" for value in by_seed(group, next(iter(sets)), measure))
-        rows.append([*map(shown, cell), found[0], raw, *found[1:]])
-    first, *others = sets.values()
-    return table(caption, name, [*columns.values(), first, "by seed", *others], rows)
+    for cell, group in cells.items():
+        first, *others = (by_seed(group, *measure) for measure in measures.values())
+        raw = ", ".join(f"{value:.2f}" for value in first)
+        rows.append([*map(shown, cell), interval(first), raw, *map(interval, others)])
+    first, *others = measures
+    return table(caption, name, [*header, first, "by seed", *others], rows)
 
 
 def verdicts(found: list[Verdict], caption: str, name: str) -> str:
