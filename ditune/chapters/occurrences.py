@@ -4,11 +4,9 @@ Source: table 1 of arXiv 2402.10891, the first version of Zhang et al. 2024. A k
 numbers of occurrences that its inputs have; all kinds are tested on every number from 1 to the largest.
 """
 
-from ..report import plots, tables
+from ..report import plots, stats, tables
 from ..report.ledger import LEARNT, LOW, NEGLIGIBLE, Claim, Finding
-from ..report.stats import (
-    FAILS, HOLDS, OPEN, accuracy, by_seed, change, decide, differences, every, holm, interval, smallest, threshold,
-)  # fmt: skip
+from ..report.stats import FAILS, HOLDS, OPEN, accuracy, by_seed, decide, interval
 from ..rewriting.specs import RunSpec
 from ..store import records
 from .common import by_rules, cells, listed, pooled, without
@@ -83,8 +81,8 @@ def mix_is_better(frame) -> Finding:
     pairs = [(mix, one) for mix in mixes for one in singles]
     for mix, one in pairs:
         both = [n for kind, n in rows if kind == mix and (one, n) in rows and accuracy(rows[mix, n]).low > LOW]
-        works = {n: differences(rows[one, n], rows[mix, n]) for n in both}
-        level = holm(len(pairs))[0]
+        works = {n: stats.differences(rows[one, n], rows[mix, n]) for n in both}
+        level = stats.holm(len(pairs))[0]
         better = [decide(interval(v), NEGLIGIBLE) == HOLDS and learnt(rows[one, n]) for n, v in works.items()]
         beaten = [decide(interval(v, level), NEGLIGIBLE) == FAILS and learnt(rows[mix, n]) for n, v in works.items()]
         outcomes.append(HOLDS if works and all(better) else FAILS if len(works) > 1 and all(beaten) else OPEN)
@@ -94,7 +92,7 @@ def mix_is_better(frame) -> Finding:
     text = "; ".join(f"{words(m)} less {words(one)}, {n:,} rules: {interval(v)}" for (m, one, n), v in shown.items())
     slow = list(dict.fromkeys(words(one) for _, one, n in shown if not learnt(rows[one, n])))
     text += f". Training on {' or on '.join(slow)} has not learnt its own rules" if slow else ""
-    return Finding.of(every(outcomes), f"{text}.", min(shown.values(), key=lambda values: values.mean()))
+    return Finding.of(stats.every(outcomes), f"{text}.", min(shown.values(), key=lambda values: values.mean()))
 
 
 def learnt(rows) -> bool:
@@ -107,19 +105,19 @@ def nothing_works(frame) -> Finding:
     once = frame[frame["kind"] == (1,)]
     if once.empty:
         return Finding(OPEN, "There is no training on one occurrence, from which few rules are told.", n_seeds=0)
-    place = threshold(once.assign(exact_match=once["met"]))
+    place = stats.threshold(once.assign(exact_match=once["met"]))
     low = place.interval.low if place.interval else min(low for low, _ in place.by_seed.values())
     rows = {(kind, n): own for (kind, n), own in cells(frame, "kind", "n_rules").items() if n <= FEW * low}
     if not rows:
         return Finding(OPEN, f"No number of rules is few beside the {place} that one occurrence needs.", n_seeds=0)
-    found, level = {cell: accuracy(own) for cell, own in rows.items()}, holm(len(rows))[0]
+    found, level = {cell: accuracy(own) for cell, own in rows.items()}, stats.holm(len(rows))[0]
     works = [decide(interval(by_seed(own), level), LOW) for own in rows.values()].count(HOLDS)
     none = all(found[cell].high <= LOW and learnt(own) for cell, own in rows.items())
     (kind, n), highest = max(found.items(), key=lambda item: item[1].mean)
     few = ", ".join(f"{n:,}" for n in sorted({n for _, n in rows}))
     text = f"One occurrence needs {place} rules. Of {few}, the highest is {words(kind)} at {n:,}: {highest}."
     outcome, n_seeds = HOLDS if none else FAILS if works > 1 else OPEN, min(one.n for one in found.values())
-    return Finding(outcome, text, highest, smallest(by_seed(rows[kind, n])), n_seeds)
+    return Finding(outcome, text, highest, stats.smallest(by_seed(rows[kind, n])), n_seeds)
 
 
 SOURCE = "arXiv 2402.10891, table 1"
@@ -149,7 +147,7 @@ def answer(chapter) -> str:
     rows = {kind: own for (kind,), own in cells(frame[frame["n_rules"] == n], "kind").items()}
     best = sorted(rows, key=lambda kind: accuracy(rows[kind]).mean, reverse=True)
     single, mix = (next(kind for kind in best if (len(kind) > 1) == several) for several in (False, True))
-    better = f"{change(rows[single], rows[mix])} more than {words(single)}, the best single number"
+    better = f"{stats.change(rows[single], rows[mix])} more than {words(single)}, the best single number"
     return f"**With {n:,} rules, inputs with {words(mix)} give {accuracy(rows[mix])} over the whole range, {better}.**"
 
 
