@@ -9,6 +9,7 @@ Every wrong value raises `SpecError`, one line with the field, the value and wha
 
 import dataclasses
 import difflib
+import functools
 import hashlib
 import json
 import sys
@@ -105,7 +106,7 @@ class Spec:
                 out[f.name] = plain(value)
         return out
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """16 hexadecimal digits that identify the spec."""
         text = json.dumps([type(self).__name__, self.changed()], sort_keys=True)

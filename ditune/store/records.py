@@ -113,7 +113,7 @@ def find(spec: Spec, folders: Iterable[Path] | None = None) -> Record | None:
     for folder in folders:
         path = folder / f"{spec.key}.json"
         data = _read(path)
-        if data is not None and _same_spec(data["spec"], spec.to_dict()):
+        if data is not None and _is_of(path, path.stat().st_mtime_ns, spec):
             return Record(spec, "fresh" if data["sources"] == code else "stale", path, data)
     return next((record for folder in folders if (record := failure(spec, folder))), None)
 
@@ -179,6 +179,12 @@ def _parsed(path: Path, modified: int) -> dict | None:
 
 def _refuse(constant: str):
     raise ValueError(f"{constant} is no JSON")
+
+
+@functools.lru_cache(None)
+def _is_of(path: Path, modified: int, spec: Spec) -> bool:
+    """Whether a record that can be read is of the spec; `modified` is there for the cache."""
+    return _same_spec(_parsed(path, modified)["spec"], spec.to_dict())
 
 
 def _same_spec(stored, spec) -> bool:
