@@ -71,7 +71,7 @@ def test_batch_and_order_change_no_score(monkeypatch):
     scorer, tasks = rewriter(), random_tasks()
     together = measure(scorer, tasks, SMALL, 7)
     back = measure(scorer, tasks[::-1], SMALL, 7)
-    monkeypatch.setattr("ditune.scorers.BATCH_TOKENS", 1)
+    monkeypatch.setattr("ditune.active.scorers.BATCH_TOKENS", 1)
     alone = [measure(scorer, [task], SMALL, 7) for task in tasks]
     torch.testing.assert_close(back.p.flip(0), together.p, rtol=1e-5, atol=1e-7)
     torch.testing.assert_close(torch.cat([scores.p for scores in alone]), together.p, rtol=1e-5, atol=1e-7)
