@@ -70,13 +70,15 @@ def app():
 @parameter_option
 @jobs_option
 @force_option
-@click.option("--check", default="sample", show_default=True, type=click.Choice(["none", "sample", "night", "all"]), help=CHECK)
+@click.option(
+    "--check", default="sample", show_default=True, type=click.Choice(["none", "sample", "night", "all"]), help=CHECK
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 def run(notebook, profile, parameter, jobs, force, check, dry_run) -> int:
     """Execute the notebooks (all, if none is named) into book/notebooks/; what is not recorded is computed first.
 
-    A notebook is named by its file name or the beginning of it, such as 02. Of what is recorded a sample is computed again,
-    and the pages say how far it agrees. Notebooks of which nothing changed are not executed again.
+    A notebook is named by its file name or the beginning of it, such as 02. Of what is recorded a sample is computed
+    again, and the pages say how far it agrees. Notebooks of which nothing changed are not executed again.
     """
     from . import notebooks
 
@@ -164,7 +166,9 @@ def status() -> int:
     from . import notebooks
 
     profiles = notebooks.profiles()
-    rows = [state_row(planned, profile) for profile in profiles for planned in notebooks.plan([], profile) if planned.specs]
+    rows = [
+        state_row(planned, profile) for profile in profiles for planned in notebooks.plan([], profile) if planned.specs
+    ]
     print_table(sorted(rows, key=lambda row: row["notebook"]))
     return 0
 

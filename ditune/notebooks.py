@@ -123,7 +123,8 @@ def profile_parameters(profile: str) -> dict[str, dict]:
 
 
 def plan(names: list[str], profile: str, overrides: list[tuple[str, str]] = ()) -> list[Plan]:
-    """What to execute: the named notebooks (all, if none is named) with the profile's parameters and then the overrides.
+    """What to execute: the named notebooks (all, if none is named) with the profile's parameters and then the
+    overrides.
 
     An override is a name and a value in YAML; it goes to every named notebook that has such a parameter. A mapping
     changes the keys that it names and leaves the others as they are. Whatever is mistyped or impossible is a SpecError.
@@ -230,8 +231,8 @@ def _is_of_a_notebook(path: Path) -> bool:
 
 
 def sources(planned: Plan) -> list[Path]:
-    """The files that a notebook may read: the records of its runs, data of the book, and what its chapter says that it reads
-    beside them."""
+    """The files that a notebook may read: the records of its runs, data of the book, and what its chapter says that it
+    reads beside them."""
     folders = (records.local(), records.results())
     files = [folder / f"{spec.key}.json" for spec in (*planned.specs, *planned.borrowed) for folder in folders]
     files += [path for folder in folders for path in folder.glob("*.json")] if "records" in planned.reads else []

@@ -36,7 +36,8 @@ def unknown(what: str, name: str, allowed) -> SpecError:
 
 
 def convert(owner: str, name: str, kind, value):
-    """`value` as the annotated type `kind`, or a SpecError: lists become tuples, an int may be a Range, a dict a spec."""
+    """`value` as the annotated type `kind`, or a SpecError: lists become tuples, an int may be a Range, a dict a
+    spec."""
     if kind == Range and isinstance(value, int) and not isinstance(value, bool):
         return (value, value)
     origin, args = typing.get_origin(kind), typing.get_args(kind)
@@ -60,7 +61,10 @@ def convert(owner: str, name: str, kind, value):
         raise SpecError(f"{owner}.{name} = {value!r}; allowed: a finite number")
     elif kind in (int, str, bool) and type(value) is kind:
         return value
-    wanted = "int or [low, high]" if kind == Range else "a number, written with a point (3.0e-3)" if kind is float else str(getattr(kind, "__name__", kind)) if origin is None else str(kind)
+    wanted = (
+        "int or [low, high]" if kind == Range else "a number, written with a point (3.0e-3)" if kind is float
+        else str(getattr(kind, "__name__", kind)) if origin is None else str(kind)
+    )
     raise SpecError(f"{owner}.{name} = {value!r} has the wrong type; allowed: {wanted}")
 
 

@@ -3,8 +3,9 @@
     chapter = study.chapter("02_number_of_rules", globals())    # the first code cell of a notebook
     chapter.frame, chapter.verdicts(), chapter.settings()
 
-A page shows the recorded study, the records in `results/`, whatever the machine. `run_notebooks` computes what is not recorded,
-computes a sample of what is again, and executes the notebooks, which say on how much of it this machine agrees.
+A page shows the recorded study, the records in `results/`, whatever the machine. `run_notebooks` computes what is not
+recorded, computes a sample of what is again, and executes the notebooks, which say on how much of it this machine
+agrees.
 """
 
 import functools
@@ -40,7 +41,8 @@ class RunsFailed(RuntimeError):
 
 
 def chapter(name: str, values: dict) -> "Chapter":
-    """The chapter of a notebook with its parameters, of which `values` holds at least all; what is missing is computed."""
+    """The chapter of a notebook with its parameters, of which `values` holds at least all; what is missing is
+    computed."""
     from .report import plots
 
     plots.use_style()
@@ -77,7 +79,8 @@ class Chapter:
 
     @functools.cached_property
     def frame(self):
-        """The table that figures and rules are made from: `frame` of the module, or one row a run and evaluation set."""
+        """The table that figures and rules are made from: `frame` of the module, or one row a run and evaluation
+        set."""
         return self.module.frame(self) if hasattr(self.module, "frame") else records.frame(self.specs)
 
     @functools.cached_property
@@ -233,8 +236,8 @@ class Bar:
 
 
 def to_check(planned: notebooks.Plan, which: str) -> list[Spec]:
-    """The recorded runs of a chapter that are to be computed again: none of them; a sample, which the chapter names; those whose
-    turn it is tonight; all. Runs whose data are not here are left out."""
+    """The recorded runs of a chapter that are to be computed again: none of them; a sample, which the chapter names;
+    those whose turn it is tonight; all. Runs whose data are not here are left out."""
     recorded = [spec for spec in planned.specs if records.find(spec, [records.results()])]
     if which == "none" or not recorded:
         return []
@@ -274,7 +277,8 @@ def at_hand(spec: Spec) -> bool:
 def run_notebooks(
     plans: list[notebooks.Plan], profile: str, jobs: int = 2, force: bool = False, check: str = "none"
 ) -> Iterator[tuple[str, str, str]]:
-    """Compute what the planned notebooks lack and what is to be checked, then execute those whose copies are not current.
+    """Compute what the planned notebooks lack and what is to be checked, then execute those whose copies are not
+    current.
 
     Gives (notebook, "executed" | "unchanged" | "failed", error) as they come. A notebook that fails, or one of whose
     runs failed, keeps its previous copy. With `force` all notebooks are executed again, and what was computed on this

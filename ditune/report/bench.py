@@ -33,7 +33,7 @@ def choose(names: list[str]) -> list[str]:
     """The benchmarks to run, all that there are if none is named; a SpecError where there is no such."""
     there = [name for name in NAMES if (checkout() / "benchmarks" / f"{name}.py").exists()]
     if not there:
-        raise SpecError(f"ditune bench needs a checkout of the repository: there is no folder benchmarks in {checkout()}")
+        raise SpecError(f"ditune bench needs a checkout of the repository: no folder benchmarks in {checkout()}")
     for name in names:
         if name not in there:
             raise unknown("benchmark", name, there)
@@ -114,7 +114,8 @@ def slug(machine: dict) -> str:
     >>> slug({"cpu": "AMD EPYC (Milan)", "cores": 2, "gpu": None}), slug({"cpu": "x", "cores": 8, "gpu": "NVIDIA H200"})
     ('amd-epyc-milan-2-cores', 'nvidia-h200')
     """
-    return re.sub("[^a-z0-9]+", "-", (machine["gpu"] or f"{machine['cpu']} {machine['cores']} cores").lower()).strip("-")
+    name = machine["gpu"] or f"{machine['cpu']} {machine['cores']} cores"
+    return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------
@@ -170,11 +171,22 @@ def printed(content: dict, names: list[str]) -> list[dict]:
     rows = []
     for name in names:
         for row in content["benchmarks"][name]["rows"]:
-            of = row.get("what") or row.get("check") or f"{row.get('curve') or row.get('share_of') or row['bound_of']}: {row.get('x', row.get('part', row.get('if')))}"
-            rows.append({"what": of, "ours": short(row["ours"])} | dict.fromkeys(("peer", "unit", "ratio", "target", "reached", "against"), ""))
+            place = row.get("x", row.get("part", row.get("if")))
+            of = row.get("what") or row.get("check")
+            of = of or f"{row.get('curve') or row.get('share_of') or row['bound_of']}: {place}"
+            rows.append(
+                {"what": of, "ours": short(row["ours"])}
+                | dict.fromkeys(("peer", "unit", "ratio", "target", "reached", "against"), "")
+            )
             rows[-1]["unit"] = row["unit"]
             if "check" in row:
                 rows[-1] |= {"peer": short(row["peer"]), "against": row["peer_name"]}
             if "ratio" in row:
-                rows[-1] |= {"peer": short(row["peer"]), "ratio": ratio(row), "target": row.get("target") or "", "reached": reached(row), "against": row["peer_name"]}
+                rows[-1] |= {
+                    "peer": short(row["peer"]),
+                    "ratio": ratio(row),
+                    "target": row.get("target") or "",
+                    "reached": reached(row),
+                    "against": row["peer_name"],
+                }
     return rows

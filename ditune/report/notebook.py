@@ -9,8 +9,8 @@ def show(*texts: str) -> None:
 
 
 def glue(name: str, text: str) -> None:
-    """Keep a text under a name, so that pages can say {glue:text}`name`. It is what `myst_nb.glue` displays; importing that
-    would load Sphinx, which takes seconds."""
+    """Keep a text under a name, so that pages can say {glue:text}`name`. It is what `myst_nb.glue` displays; importing
+    that would load Sphinx, which takes seconds."""
     from IPython.display import display
 
     prefix = "application/papermill.record/"

@@ -1,4 +1,5 @@
-"""Figures in one style. Whatever is drawn of runs shows every seed as an open mark, the mean, and its t-interval as a bar.
+"""Figures in one style. Whatever is drawn of runs shows every seed as an open mark, the mean, and its t-interval as a
+bar.
 
 A figure is a function of a chapter that asks here for axes, draws, and returns the figure:
 
@@ -6,8 +7,8 @@ A figure is a function of a chapter that asks here for axes, draws, and returns 
     plots.curve(ax, rows, "n_rules", "exact_match", "unseen rules", **plots.UNSEEN)
     return plots.finished(figure, frame)
 
-Letters are drawn as outlines, so no font is needed where it is shown; colours are told apart by colour-blind readers. Runs that
-were computed again here are ringed. matplotlib is imported when something is drawn.
+Letters are drawn as outlines, so no font is needed where it is shown; colours are told apart by colour-blind readers.
+Runs that were computed again here are ringed. matplotlib is imported when something is drawn.
 """
 
 import textwrap
@@ -35,9 +36,11 @@ WIDTH = 5.2  # inches; 500 CSS pixels, 70 % of which a phone's page holds
 PANEL = 3.0
 STYLE = {
     "svg.fonttype": "path", "svg.hashsalt": "ditune", "figure.dpi": 96, "savefig.bbox": "tight",
-    "savefig.pad_inches": 0.06, "font.family": "DejaVu Sans", "font.size": 11, "axes.labelsize": 11, "axes.titlesize": 11,
+    "savefig.pad_inches": 0.06, "font.family": "DejaVu Sans", "font.size": 11, "axes.labelsize": 11,
+    "axes.titlesize": 11,
     "axes.titlelocation": "left", "xtick.labelsize": 10, "ytick.labelsize": 10, "legend.fontsize": 10,
-    "legend.frameon": False, "figure.constrained_layout.use": True, "axes.spines.top": False, "axes.spines.right": False,
+    "legend.frameon": False, "figure.constrained_layout.use": True, "axes.spines.top": False,
+    "axes.spines.right": False,
     "axes.edgecolor": "#999999", "axes.linewidth": 0.8, "xtick.color": "#444444", "ytick.color": "#444444",
     "axes.grid": True, "grid.color": "#e6e6e6", "grid.linewidth": 0.7, "axes.axisbelow": True,
     "lines.linewidth": 1.8, "lines.markersize": 5,
@@ -83,9 +86,11 @@ def styles(labels, ordered: bool = False) -> dict[str, dict]:
 
 
 def curve(ax, rows, x: str, y: str, label: str, again=(), log: bool = True, **style):
-    """A curve over a column x: an open mark for each seed (jittered), the means joined by a line, their intervals as bars.
+    """A curve over a column x: an open mark for each seed (jittered), the means joined by a line, their intervals as
+    bars.
 
-    rows: a table of runs with the columns key, seed, x and y; again: keys of the runs that were computed again here, ringed.
+    rows: a table of runs with the columns key, seed, x and y; again: keys of the runs that were computed again here,
+    ringed.
     """
     seeds = sorted(rows["seed"].unique())
     for i, seed in enumerate(seeds):
@@ -98,7 +103,9 @@ def curve(ax, rows, x: str, y: str, label: str, again=(), log: bool = True, **st
     ax.plot([], [], label=label, markersize=4, markerfacecolor="white", **style)
 
 
-def curves(ax, groups: dict, again=(), x: str = "n_rules", y: str = "exact_match", log: bool = True, ordered: bool = False):
+def curves(
+    ax, groups: dict, again=(), x: str = "n_rules", y: str = "exact_match", log: bool = True, ordered: bool = False
+):
     """A curve of an accuracy for each group of runs, {label: rows}, against the number of rules or another column."""
     for (label, rows), style in zip(groups.items(), styles(groups, ordered).values()):
         curve(ax, rows, x, y, label, again, log, **style)
@@ -108,8 +115,8 @@ def curves(ax, groups: dict, again=(), x: str = "n_rules", y: str = "exact_match
 
 
 def forest(ax, conditions: dict, labels=None, again=(), **style):
-    """Conditions one below the other, {label: values by seed (a Series or a list)}: an open mark for each seed, the mean as a
-    stroke, its interval as a bar. A value None leaves the line to a heading, its label in bold."""
+    """Conditions one below the other, {label: values by seed (a Series or a list)}: an open mark for each seed, the
+    mean as a stroke, its interval as a bar. A value None leaves the line to a heading, its label in bold."""
     lines(ax, conditions, labels)
     for y, values in enumerate(conditions.values()):
         if values is not None:
@@ -179,7 +186,8 @@ def bars(ax, where, found, color=BLUE, **_):
 
 
 def jittered(values, i: int, n: int, log: bool = True):
-    """Values moved apart by the place i among n seeds: by a factor on a logarithmic axis, by as much everywhere on a linear one."""
+    """Values moved apart by the place i among n seeds: by a factor on a logarithmic axis, by as much everywhere on a
+    linear one."""
     values, aside = np.asarray(values, dtype=float), (i - (n - 1) / 2) * min(1.0, 3 / max(n, 1))
     return values * 1.06**aside if log else values + 0.006 * aside * (np.abs(values).max() or 1.0)
 

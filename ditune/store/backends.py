@@ -41,7 +41,7 @@ class Stopped(Exception):
     """Raised inside a run to end it early; its checkpoint stays."""
 
 
-# ---- many runs --------------------------------------------------------------------------------------------------------
+# ---- many runs -----------------------------------------------------------------------------------------------------
 
 
 def choose(jobs: int, client: str | None) -> Callable[..., Outcomes]:
@@ -159,7 +159,8 @@ def compute(
     try:
         with contextlib.ExitStack() as locks:
             waiting = functools.partial(report, 0, kind_of(specs[0]).steps(specs[0]))
-            by_key = sorted(specs, key=lambda spec: spec.key)  # all processes in one order, so that none waits in a circle
+            # all processes in one order, so that none waits in a circle
+            by_key = sorted(specs, key=lambda spec: spec.key)
             mine = [spec for spec in by_key if locks.enter_context(locked(spec, wait, waiting))]
             fresh = {} if force else {spec: records.find_fresh(spec, [records.local()]) for spec in mine}
             found = {spec: record.data for spec, record in fresh.items() if record}
@@ -217,7 +218,8 @@ def train_and_record(pack: list[Spec], report: Report) -> list[dict]:
 
 
 def results_of(pack: list[Spec], checkpoint: Path, report: Report) -> list[dict]:
-    """What the kind's functions return for a pack. A checkpoint that cannot be read is deleted, and the pack starts afresh."""
+    """What the kind's functions return for a pack. A checkpoint that cannot be read is deleted, and the pack starts
+    afresh."""
     kind = kind_of(pack[0])
     try:
         if len(pack) > 1:
@@ -290,7 +292,8 @@ def one_thread() -> Iterator[None]:
 
 
 def keep_freed_memory() -> None:
-    """Have the C library keep freed memory for the next tensor; handing it back and forth costs a fifth of a CPU step."""
+    """Have the C library keep freed memory for the next tensor; handing it back and forth costs a fifth of a CPU
+    step."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:  # glibc only; the numbers are M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD of its malloc.h
         for parameter, size in ((-1, 1 << 30), (-2, 1 << 26), (-3, 1 << 25)):

@@ -1,8 +1,8 @@
 """Recorded runs that were computed again on this machine, compared with their records.
 
-A run that is recorded in `results/` and has a local record as well was computed again here. The two agree if they are equal to
-the last bit; on another processor, with other versions or from other sources, if they differ by no more than two seeds of that
-cell do.
+A run that is recorded in `results/` and has a local record as well was computed again here. The two agree if they are
+equal to the last bit; on another processor, with other versions or from other sources, if they differ by no more than
+two seeds of that cell do.
 """
 
 import datetime
@@ -50,7 +50,10 @@ def of(specs: list[Spec]) -> list[Check]:
 
 def compared(spec: Spec, old: dict, new: dict, allowed: float) -> Check:
     """The check of two records of a spec."""
-    same = all(old[name] == new[name] for name in ("libraries", "sources")) and old["machine"]["cpu"] == new["machine"]["cpu"]
+    same = (
+        all(old[name] == new[name] for name in ("libraries", "sources"))
+        and old["machine"]["cpu"] == new["machine"]["cpu"]
+    )
     before, after = measured(old["result"]), measured(new["result"])
     difference = max((abs(after.get(name, math.inf) - value) for name, value in before.items()), default=0.0)
     return Check(spec, records.repeatable(old) == records.repeatable(new), same, difference, allowed)

@@ -1,8 +1,8 @@
 """What a result depends on: the closure of definitions that a function reaches, as a hash.
 
 A record holds the hash of the code that computed it. While the hash of the code as it stands is the same, the record is
-fresh. The closure starts at the functions that compute a run, and follows every name of this package: functions, classes
-(whole), constants, imports in modules and in functions. It is read from the sources, so nothing is imported.
+fresh. The closure starts at the functions that compute a run, and follows every name of this package: functions,
+classes (whole), constants, imports in modules and in functions. It is read from the sources, so nothing is imported.
 
 Left out is what cannot change a result: comments, docstrings, what is raised, `check` of a class (it only refuses), and
 where a definition stands: moving it to another module changes no hash, renaming it does.
@@ -14,7 +14,8 @@ where a definition stands: moving it to another module changes no hash, renaming
 
     the closure of a.run: run, LEAST; not help
 
-Where names cannot be followed (a star import, a module used as a value, `import_module`, `eval`), `Unfollowed` says where.
+Where names cannot be followed (a star import, a module used as a value, `import_module`, `eval`), `Unfollowed` says
+where.
 """
 
 import ast
@@ -43,8 +44,8 @@ class Unfollowed(RuntimeError):
 @functools.cache
 def code_hash(*functions) -> str:
     """16 hexadecimal digits that change with the code that these functions (or classes) of the package reach, as it was
-    when this process first asked: a later edit does not change the code that it runs. Of a function of another package its own
-    source alone is read."""
+    when this process first asked: a later edit does not change the code that it runs. Of a function of another package
+    its own source alone is read."""
     inside = [(f.__module__, f.__qualname__) for f in functions if f.__module__.partition(".")[0] == "ditune"]
     outside = [inspect.getsource(f) for f in functions if f.__module__.partition(".")[0] != "ditune"]
     return short_hash(closure_hash(*inside) + "".join(outside)) if outside else closure_hash(*inside)
@@ -122,7 +123,11 @@ def _statements(tree: ast.Module) -> Iterable[ast.stmt]:
     for node in ast.walk(ast.Module([s for s in tree.body if not isinstance(s, (ast.FunctionDef, ast.ClassDef))], [])):
         for field in ("body", "orelse", "finalbody", "handlers"):
             if isinstance(node, (ast.If, ast.Try)):
-                yield from (s for s in getattr(node, field, ()) if isinstance(s, (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)))
+                yield from (
+                    s
+                    for s in getattr(node, field, ())
+                    if isinstance(s, (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom))
+                )
     yield from tree.body
 
 

@@ -205,10 +205,10 @@ def _same_spec(stored, spec) -> bool:
 def frame(specs: Iterable[Spec], folders: Iterable[Path] | None = None):
     """The records of the specs as a tidy DataFrame: one row per run and evaluation set.
 
-    Columns: `key`, the spec's fields, `eval` and the set's fields (`eval_...`), its metrics, `state`, `device` (the GPU,
-    or the model of the CPU), `commit` ("+changes" where files differed from it), `wall_s`. A field is named alone where
-    its name is unique in the spec, otherwise with its part (`task_n_steps`, `train_n_steps`); a tuple of equal values is
-    given as that value. A run without a result has no row.
+    Columns: `key`, the spec's fields, `eval` and the set's fields (`eval_...`), its metrics, `state`, `device` (the
+    GPU, or the model of the CPU), `commit` ("+changes" where files differed from it), `wall_s`. A field is named alone
+    where its name is unique in the spec, otherwise with its part (`task_n_steps`, `train_n_steps`); a tuple of equal
+    values is given as that value. A run without a result has no row.
     """
     import pandas
 
@@ -232,7 +232,9 @@ def curves(specs: Iterable[Spec], folders: Iterable[Path] | None = None):
     """The learning curves: one row per run and point, with the columns that a run has in `frame`; joined names."""
     import pandas
 
-    return pandas.DataFrame(row | _named(point) for record, row in _rows(specs, folders) for point in record.result["curve"])
+    return pandas.DataFrame(
+        row | _named(point) for record, row in _rows(specs, folders) for point in record.result["curve"]
+    )
 
 
 def _set_rows(specs, folders) -> Iterator[tuple[dict, dict]]:
