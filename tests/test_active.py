@@ -51,9 +51,6 @@ def results(tmp_path_factory):
     return of
 
 
-# ---- training and test -----------------------------------------------------------------------------------------------
-
-
 def test_the_loss_is_the_mean_over_the_answers_tokens_and_each_pass_takes_every_row_once():
     spec = small()
     rows = pool_tasks(spec.pool, 0).rows(torch.arange(4))  # 16 rows: two batches
@@ -105,9 +102,6 @@ def test_representations_are_the_values_that_the_last_layer_reads():
     torch.testing.assert_close(representations(spec, training.weights(), heads), values.mean(dim=1), rtol=1e-4, atol=1e-6)
 
 
-# ---- what a strategy is told -----------------------------------------------------------------------------------------
-
-
 def test_probabilities_are_those_of_the_measure_whether_or_not_prompts_are_perturbed():
     spec, pool, left = small(), pool_tasks(small().pool, 0), torch.arange(10, 30)
     scorer = scorer_of(spec, Training(spec, pool.rows(left)).weights())
@@ -133,9 +127,6 @@ def test_tasks_without_a_definition_or_with_fewer_instances_than_n_can_be_select
     tasks = Candidates(torch.tensor([0, 1]), kinds, torch.tensor([0, 1]), kinds, features=torch.eye(2), **columns)
     assert scores[0]["uncertainty"] == 0 and scores[0]["n_droppable"] == 0 and [row["n_instances"] for row in scores] == [1, 1]
     assert select(strategy, tasks, 1, 0.0, 0, "").tolist() == [0] and select(strategy, tasks, 5, 0.35, 0, "").tolist() == [0, 1]
-
-
-# ---- the loop --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -182,16 +173,13 @@ def test_a_seed_changes_everything_and_a_setting_only_what_it_should(results):
     assert results(small(strategy="uncertainty", n=50))["map"] == results(small(strategy="uncertainty", n=4))["map"]  # of 4 instances
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"strategy": "unceratinty"}, "unknown SelectSpec strategy 'unceratinty'; did you mean 'uncertainty'"),
-        ({"n_rounds": 4}, "SelectSpec.n_rounds = 4; allowed: 1 to 3"),
-        ({"n_initial": 30}, "SelectSpec.n_initial = 30; allowed: 1 to 29"),
-        ({"k": 0}, "SelectSpec.k = 0; allowed: 1 to 1000"),
-        ({"drop_rate": 1.5}, "SelectSpec.drop_rate = 1.5; allowed: 0 to 1"),
-    ],
-)
+@pytest.mark.parametrize("changes, message", [
+    ({"strategy": "unceratinty"}, "unknown SelectSpec strategy 'unceratinty'; did you mean 'uncertainty'"),
+    ({"n_rounds": 4}, "SelectSpec.n_rounds = 4; allowed: 1 to 3"),
+    ({"n_initial": 30}, "SelectSpec.n_initial = 30; allowed: 1 to 29"),
+    ({"k": 0}, "SelectSpec.k = 0; allowed: 1 to 1000"),
+    ({"drop_rate": 1.5}, "SelectSpec.drop_rate = 1.5; allowed: 0 to 1"),
+])
 def test_an_impossible_selection_is_refused_in_one_line(changes, message):
     with pytest.raises(SpecError) as error:
         small(**changes)

@@ -33,9 +33,6 @@ def study_folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-# ---- both sides compute the same -------------------------------------------------------------------------------------
-
-
 def test_ours_and_both_peers_have_the_same_loss_from_the_same_weights_and_rows():
     pack = Pack([sizes.with_adamw(sizes.tiny())], "cpu")
     rows, labels = training.batches(pack, 1)[0]
@@ -107,9 +104,6 @@ def test_a_packed_run_has_the_losses_of_its_run_alone():
     assert found["ours_all"] == pytest.approx(found["peer_all"], rel=1e-5) and len(set(found["ours_all"])) == 3
 
 
-# ---- rows ------------------------------------------------------------------------------------------------------------
-
-
 def test_a_ratio_above_one_means_that_ours_is_faster_in_rates_and_in_seconds():
     rate, duration = timing.row("a", "tokens/s", [3.0, 4.0, 5.0], [2.0], "b", 1.5), timing.row("a", "s", [2.0], [4.0], "b", 3.0)
     assert rate.keys() == FIELDS and rate["ratio"] == 2.0 and rate["ours_spread"] == [3.5, 4.5] and rate["ours_all"] == [3.0, 4.0, 5.0]
@@ -120,9 +114,6 @@ def test_sides_take_turns_and_the_first_round_is_dropped():
     calls = []
     found = timing.in_turn({name: lambda name=name: calls.append(name) or len(calls) for name in "ab"}, 2)
     assert calls == list("ababab") and found == {"a": [3, 5], "b": [4, 6]}
-
-
-# ---- ditune bench ----------------------------------------------------------------------------------------------------
 
 
 def test_bench_quick_generator_writes_its_file_apart_from_measurements(study_folder, monkeypatch, capsys):
@@ -160,9 +151,6 @@ def test_a_wrong_name_and_a_missing_checkout_are_one_line(monkeypatch, tmp_path)
     monkeypatch.setattr(bench, "checkout", lambda: tmp_path)
     with pytest.raises(SpecError, match="needs a checkout"):
         bench.choose([])
-
-
-# ---- the size of a pack ----------------------------------------------------------------------------------------------
 
 
 def test_the_memory_of_a_member_covers_what_autograd_keeps_and_grows_with_every_size():

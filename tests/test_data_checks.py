@@ -27,16 +27,13 @@ def test_a_missing_pool_ends_a_computation_before_anything_starts(monkeypatch):
         study.compute([MapSpec.of(pool=["p3"]), FirstSpec.of(**LOOP)])
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"n_candidates": 500}, "the pools made_tasks have [0-9]+ tasks for 'candidates' with the share 0.35 of classification tasks; asked for: 500"),
-        ({"n_test": 100}, "tasks for 'test' .* asked for: 100"),
-        ({"n_validation": 60}, "tasks for 'validation' .* asked for: 60|leave"),
-        ({"left_out": ["made_iso_dates"]}, "unknown task in left_out 'made_iso_dates'; did you mean 'made_iso_date'"),
-        ({"most_letters": 1}, "pools made_tasks: no task has an instance of up to 1 letters"),
-    ],
-)
+@pytest.mark.parametrize("changes, message", [
+    ({"n_candidates": 500}, "the pools made_tasks have [0-9]+ tasks for 'candidates' with the share 0.35 of classification tasks; asked for: 500"),
+    ({"n_test": 100}, "tasks for 'test' .* asked for: 100"),
+    ({"n_validation": 60}, "tasks for 'validation' .* asked for: 60|leave"),
+    ({"left_out": ["made_iso_dates"]}, "unknown task in left_out 'made_iso_dates'; did you mean 'made_iso_date'"),
+    ({"most_letters": 1}, "pools made_tasks: no task has an instance of up to 1 letters"),
+])
 def test_more_tasks_than_there_are_and_unknown_ones_are_refused(changes, message):
     check_tasks(FirstSpec.of(**LOOP))
     with pytest.raises(SpecError, match=message):

@@ -28,9 +28,6 @@ def text(row) -> str:
     return SIGNS.text(row.tolist()).rstrip("_")
 
 
-# ---- the cipher ------------------------------------------------------------------------------------------------------
-
-
 @given(st.integers(2, 200), st.integers(0, 1000))
 def test_the_cipher_is_one_circle_of_all_letters_and_leaves_signs(alphabet_size, seed):
     written, visited = cipher(alphabet_size, seed).tolist(), [0]
@@ -52,9 +49,6 @@ def test_answers_are_rewritten_and_then_encrypted_and_prompts_stay():
         plain = markov.MarkovAlgorithm((markov.Rule(x, y),)).steps(z, 1)
         assert row.split("=")[1] == "".join(written[letter] for letter in plain) + "."
     assert examples.slices["no_op"].any() and not examples.slices["no_op"].all()
-
-
-# ---- what models read ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -109,9 +103,6 @@ def test_wrong_answers_are_told_apart(lm, monkeypatch):
         assert result["exact_match"] == pytest.approx(1 - has_op if kind == "copies" else 0)
 
 
-# ---- runs ------------------------------------------------------------------------------------------------------------
-
-
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("DITUNE_HOME", str(tmp_path))
@@ -160,18 +151,12 @@ def test_a_language_model_is_tuned_on_text(home):
     assert result["curve"][-1]["step"] == 4 and result["metrics"]["unseen"]["n"] == 40
 
 
-# ---- specs and parameters --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "changes, message",
-    [
-        ({"base": BASE.replace(seed=1)}, "allowed: a run of the same seed, 0, so that unseen rules are unseen in pretraining, too"),
-        ({"base": BASE.replace(task=BASE.task.replace(z_len=6))}, "allowed: a run whose task differs from the one tuned on in n_rules, n_examples, no_op_share, tail_alpha alone"),
-        ({"base": BASE.replace(model=BASE.model.replace(position="rotary"))}, "allowed: a model with learned positions"),
-        ({"base": "smolm2"}, "unknown model 'smolm2'; did you mean 'smollm2'"),
-    ],
-)
+@pytest.mark.parametrize("changes, message", [
+    ({"base": BASE.replace(seed=1)}, "allowed: a run of the same seed, 0, so that unseen rules are unseen in pretraining, too"),
+    ({"base": BASE.replace(task=BASE.task.replace(z_len=6))}, "allowed: a run whose task differs from the one tuned on in n_rules, n_examples, no_op_share, tail_alpha alone"),
+    ({"base": BASE.replace(model=BASE.model.replace(position="rotary"))}, "allowed: a model with learned positions"),
+    ({"base": "smolm2"}, "unknown model 'smolm2'; did you mean 'smollm2'"),
+])
 def test_an_impossible_run_is_refused(changes, message):
     with pytest.raises(SpecError) as caught:
         SPEC.replace(**changes)

@@ -51,23 +51,20 @@ ACTIVE = {"SelectSpec", "MeasureSpec"}
 ENCRYPTED = {"EncryptedSpec", "FromScratchSpec"}
 
 
-@pytest.mark.parametrize(
-    "file, old, new, stale",
-    [
-        ("rewriting/evaluate.py", "BATCH = 512", "BATCH = 256", TRAINED | ACTIVE | ENCRYPTED),  # a constant
-        ("rewriting/specs.py", "1 << 30", "1 << 20", None),  # in TaskSpec.prefix_len, which decides what rules there are
-        ("rewriting/specs.py", 'FAMILIES = ("uniform", "repeated",', 'FAMILIES = ("repeated", "uniform",', None),  # an order
-        ("rewriting/specs.py", "weight_decay: float = 0.01", "weight_decay: float = 0.02", None),  # a default
-        ("specs.py", "return (value, value)", "return (value, value + 1)", set(KINDS)),  # convert, which every spec calls
-        ("active/specs.py", 'NOISE = ("clean", "noisy"', 'NOISE = ("noisy", "clean"', ACTIVE),
-        ("store/backends.py", "torch.set_num_threads(1)", "torch.set_num_threads(2)", set(KINDS)),
-        ("sandbox/jail.py", "CHANNEL = 3", "CHANNEL = 4", {"LanguageSpec"}),  # runs no program but in a sandbox
-        ("report/plots.py", "PANEL = 3.0", "PANEL = 4.0", set()),
-        ("chapters/number_of_rules.py", "SHARP = 3", "SHARP = 4", set()),
-        ("study.py", "deadline, wait, failed", "deadline, wait, broken", set()),
-        ("store/records.py", "NOT_REPEATABLE = (", 'NOT_REPEATABLE = ("x", ', set()),
-    ],
-)
+@pytest.mark.parametrize("file, old, new, stale", [
+    ("rewriting/evaluate.py", "BATCH = 512", "BATCH = 256", TRAINED | ACTIVE | ENCRYPTED),  # a constant
+    ("rewriting/specs.py", "1 << 30", "1 << 20", None),  # in TaskSpec.prefix_len, which decides what rules there are
+    ("rewriting/specs.py", 'FAMILIES = ("uniform", "repeated",', 'FAMILIES = ("repeated", "uniform",', None),  # an order
+    ("rewriting/specs.py", "weight_decay: float = 0.01", "weight_decay: float = 0.02", None),  # a default
+    ("specs.py", "return (value, value)", "return (value, value + 1)", set(KINDS)),  # convert, which every spec calls
+    ("active/specs.py", 'NOISE = ("clean", "noisy"', 'NOISE = ("noisy", "clean"', ACTIVE),
+    ("store/backends.py", "torch.set_num_threads(1)", "torch.set_num_threads(2)", set(KINDS)),
+    ("sandbox/jail.py", "CHANNEL = 3", "CHANNEL = 4", {"LanguageSpec"}),  # runs no program but in a sandbox
+    ("report/plots.py", "PANEL = 3.0", "PANEL = 4.0", set()),
+    ("chapters/number_of_rules.py", "SHARP = 3", "SHARP = 4", set()),
+    ("study.py", "deadline, wait, failed", "deadline, wait, broken", set()),
+    ("store/records.py", "NOT_REPEATABLE = (", 'NOT_REPEATABLE = ("x", ', set()),
+])
 def test_an_edit_makes_exactly_those_records_stale_that_depend_on_it(package, file, old, new, stale):
     found = changed(package / file, old, new)
     assert found == stale if stale is not None else TRAINED | ACTIVE <= found

@@ -32,9 +32,6 @@ def put(folder, name: str, rows, lines=True):
     (folder / name).write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
 
 
-# ---- reading ---------------------------------------------------------------------------------------------------------
-
-
 def test_every_layout_of_files_gives_the_same_form(tmp_path, monkeypatch):
     monkeypatch.setenv("DITUNE_DATA", str(tmp_path))
     put(tmp_path, "alpaca_data.json", [{"instruction": "Add.", "input": "2, 3", "output": "5"}, {"instruction": "Say hi.", "input": "", "output": "hi"}], lines=False)
@@ -63,25 +60,19 @@ def test_a_set_that_is_missing_says_which_where_from_its_licence_and_the_variabl
         load("dolly_3k")
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("alpacca", None, "unknown set 'alpacca'; did you mean 'alpaca'"),
-        ("folder/gone.jsonl", None, "unknown set 'folder/gone.jsonl'"),
-        ("a.jsonl", '{"instruction": "x", "output": "y"}\n{"instruction": "x"}', "row 2 has no output; allowed: a field output or solution"),
-        ("a.jsonl", "[1]", "row 1 is no object"),
-        ("a.jsonl", "{", "is no JSON"),
-    ],
-)
+@pytest.mark.parametrize("name, content, message", [
+    ("alpacca", None, "unknown set 'alpacca'; did you mean 'alpaca'"),
+    ("folder/gone.jsonl", None, "unknown set 'folder/gone.jsonl'"),
+    ("a.jsonl", '{"instruction": "x", "output": "y"}\n{"instruction": "x"}', "row 2 has no output; allowed: a field output or solution"),
+    ("a.jsonl", "[1]", "row 1 is no object"),
+    ("a.jsonl", "{", "is no JSON"),
+])
 def test_what_is_no_set_is_refused(tmp_path, name, content, message):
     if content:
         (tmp_path / name).write_text(content)
     with pytest.raises(SpecError) as caught:
         load(str(tmp_path / name) if content else name)
     assert message in str(caught.value)
-
-
-# ---- mixtures --------------------------------------------------------------------------------------------------------
 
 
 def pool(name: str, n: int) -> list[Instruction]:
@@ -139,9 +130,6 @@ def test_too_few_examples_and_shares_that_do_not_add_up_are_refused():
             counts(shares, total)
 
 
-# ---- made here -------------------------------------------------------------------------------------------------------
-
-
 def test_functions_of_the_standard_library_can_be_compiled_and_have_no_docstring():
     functions = stdlib_functions()
     assert len(functions) > 1000 and len({code for _, _, code in functions}) == len(functions)
@@ -174,9 +162,6 @@ def test_made_answers_are_right():
             first = ({a for a, _ in pairs} - {b for _, b in pairs}).pop()
             last = ({b for _, b in pairs} - {a for a, _ in pairs}).pop()
             assert answer.split(" they are ")[1].startswith(first) and answer.endswith((f"{first}.", f"{last}."))
-
-
-# ---- diversity -------------------------------------------------------------------------------------------------------
 
 
 @given(st.integers(1, 12), st.integers(1, 8), st.integers(0, 99))

@@ -59,9 +59,6 @@ def random_prompts(n=16, n_heads=4, n_letters=259):
     return Prompts(heads, head, Rows.of([word(1, 5) for _ in range(n)])), Rows.of([(), *(word(0, 5) for _ in range(n - 1))])
 
 
-# ---- likelihood and greedy answers -----------------------------------------------------------------------------------
-
-
 def test_the_likelihood_of_answers_equals_a_loop_over_rows_and_tokens(lm):
     prompts, answers = random_prompts()
     expected = [-nll_plainly(lm, x, (*y, lm.eos)) / (len(y) + 1) for x, y in zip(prompts.rows().lists(), answers.lists())]
@@ -136,9 +133,6 @@ def test_prompt_uncertainty_is_measured_with_a_pretrained_model(lm):
     assert (scores.p[0, :, 1:] != scores.p[0, :, :1]).any() and ((scores.p > 0) & (scores.p < 1)).all()
 
 
-# ---- examples and the loss -------------------------------------------------------------------------------------------
-
-
 def test_the_loss_of_answers_equals_that_of_full_logits_with_labels(lm):
     examples = encoded(lm, PAIRS, 60)
     rows = [prompt + answer for prompt, answer in examples]
@@ -175,9 +169,6 @@ def test_buckets_hold_every_row_once_within_the_size_and_with_little_padding(len
     for group in groups:
         padded = len(group) * max(lengths[i] for i in group)
         assert len(group) == 1 or (padded <= n_tokens and sum(lengths[i] for i in group) >= 0.9 * padded)
-
-
-# ---- tuning ----------------------------------------------------------------------------------------------------------
 
 
 def test_tuning_lowers_the_loss_and_leaves_the_models_weights_as_they_were(lm):

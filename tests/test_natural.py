@@ -75,14 +75,11 @@ def test_a_task_keeps_an_instance_and_a_word_that_can_be_dropped_or_is_left_out(
     assert shortened(replace(task, examples=()), 100) is None and shortened(replace(task, examples=(), definition="Add."), 100).instances == task.instances
 
 
-@pytest.mark.parametrize(
-    ("split", "message"),
-    [
-        ({"train": ["task001_plain"]}, "it has no splits/default/test_tasks.txt"),
-        ({"train": ["task007"], "test": []}, "lists task007, of which there is no task007.json"),
-        ({"train": ["task001_plain"], "test": ["task001_plain"]}, "lists task001_plain, which is in the other split too"),
-    ],
-)
+@pytest.mark.parametrize("split, message", [
+    ({"train": ["task001_plain"]}, "it has no splits/default/test_tasks.txt"),
+    ({"train": ["task007"], "test": []}, "lists task007, of which there is no task007.json"),
+    ({"train": ["task001_plain"], "test": ["task001_plain"]}, "lists task001_plain, which is in the other split too"),
+])
 def test_a_folder_that_is_no_clone_is_refused_in_one_line(tmp_path, split, message):
     with pytest.raises(SpecError, match=message):
         load(str(tree(tmp_path, split)))
@@ -117,9 +114,6 @@ def test_a_classification_has_no_more_labels_than_people_would_list(labels, kind
 def test_a_task_that_is_not_all_in_english_is_none(field):
     assert parsed(TASKS["task001_plain"] | {field: ["English", "Spanish"]}, "t", "") is None
     assert parsed(TASKS["task001_plain"] | {field: ["English"]}, "t", "") is not None
-
-
-# ---- files of tasks --------------------------------------------------------------------------------------------------
 
 
 def pool_file(folder: Path, place: str, rows: list[dict]) -> None:
@@ -182,9 +176,6 @@ def test_the_pools_are_read(name, n):
     assert len(found) == n and all(task.instances for task in found) and os.environ["DITUNE_DATA"]
 
 
-# ---- the pool made here, human answers -------------------------------------------------------------------------------
-
-
 def test_the_pool_made_here_is_whole_and_tests_on_other_categories():
     found = load("made_tasks")
     assert 30 <= len(found) == len({task.name for task in found}) and found == load("made_tasks")
@@ -217,9 +208,6 @@ def test_answers_that_people_wrote_are_read_where_they_are(tmp_path, monkeypatch
     assert len(found) == 3 and all(one.output == one.instruction.replace("Do", "Done") for one in found)
     with pytest.raises(SpecError, match="the set 'self_instruct_seed' has 5 instructions of at most 100 letters; needed: 6"):
         instructions.candidates_of("self_instruct_seed", 6, 100, 0, ())
-
-
-# ---- measure and prompt ----------------------------------------------------------------------------------------------
 
 
 def test_rouge_l_is_the_best_over_references_and_stemmed():

@@ -67,9 +67,6 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-# ---- splits ----------------------------------------------------------------------------------------------------------
-
-
 def test_a_split_has_its_shares_of_both_kinds_and_no_task_twice_and_the_test_is_that_of_all_seeds():
     spec = rounds(n_validation=4, n_initial=6, n_candidates=12, n_test=5, share=1 / 3)
     parts = {seed: split_of(spec.replace(seed=seed)) for seed in (0, 1)}
@@ -93,9 +90,6 @@ def test_the_papers_pool_is_split_into_the_papers_numbers(monkeypatch):
 def test_too_small_a_pool_is_refused():
     with pytest.raises(SpecError, match="the pools made_tasks leave 27 initial tasks and 0 candidates; needed: 50"):
         split_of(rounds(n_initial=50, n_validation=0))
-
-
-# ---- measures against the plain way ----------------------------------------------------------------------------------
 
 
 def plain_probability(lm, prompt: tuple, answer: tuple, most: int = 99) -> float:
@@ -189,9 +183,6 @@ def test_no_run_encodes_a_text_twice(home, monkeypatch):
         assert len(seen) == len(set(seen)) > 20, spec
 
 
-# ---- runs ------------------------------------------------------------------------------------------------------------
-
-
 def test_the_map_measures_every_task_and_goes_on_after_a_kill(home, monkeypatch):
     spec, told = MapSpec.of(**SHARED, pool=["made_tasks"], n=1, most_head=60), []
     few = [replace(task, paraphrases=task.paraphrases[:i]) for i, task in enumerate(pool("made_tasks")[:5])]
@@ -265,21 +256,15 @@ def test_a_tuning_on_instructions_starts_from_the_pretrained_model_at_every_budg
     assert found["metrics"]["budget 1"]["n"] == len(rows) == 3
 
 
-# ---- parameters ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"strategy": "balanced"}, "unknown RoundsSpec strategy 'balanced'"),
-        ({"pool": ["made_task"]}, "unknown pool 'made_task'; did you mean 'made_tasks'"),
-        ({"pool": ["bbh"]}, "RoundsSpec.pool = ('bbh',); allowed: no pool that is for evaluation only"),
-        ({"n_rounds": 4}, "RoundsSpec.n_rounds = 4; allowed: 1 to 3"),
-        ({"n_select": 6}, "RoundsSpec.n_select = 6; allowed: 1 to n_candidates, 5"),
-        ({"n_written": 3}, "RoundsSpec.n_written = 3; allowed: 1 to n_test_instances"),
-        ({"share": 2.0}, "RoundsSpec.share = 2.0; allowed: 0 to 1"),
-    ],
-)
+@pytest.mark.parametrize("changes, message", [
+    ({"strategy": "balanced"}, "unknown RoundsSpec strategy 'balanced'"),
+    ({"pool": ["made_task"]}, "unknown pool 'made_task'; did you mean 'made_tasks'"),
+    ({"pool": ["bbh"]}, "RoundsSpec.pool = ('bbh',); allowed: no pool that is for evaluation only"),
+    ({"n_rounds": 4}, "RoundsSpec.n_rounds = 4; allowed: 1 to 3"),
+    ({"n_select": 6}, "RoundsSpec.n_select = 6; allowed: 1 to n_candidates, 5"),
+    ({"n_written": 3}, "RoundsSpec.n_written = 3; allowed: 1 to n_test_instances"),
+    ({"share": 2.0}, "RoundsSpec.share = 2.0; allowed: 0 to 1"),
+])
 def test_an_impossible_selection_is_refused(changes, message):
     with pytest.raises(SpecError) as caught:
         rounds(**changes)

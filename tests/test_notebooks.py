@@ -64,27 +64,24 @@ def test_a_mapping_on_the_command_line_changes_the_keys_that_it_names(study_fold
     assert planned.parameters == {"train": {"n_steps": 600, "optimizer": "muon"}, "other": {"a": 1, "b": 2}}
 
 
-@pytest.mark.parametrize(
-    "names, profile, overrides, message",
-    [
-        (["02_rule"], "study", [], None),
-        (["04"], "study", [], "unknown notebook '04'"),
-        (["02_rlues"], "study", [], "unknown notebook '02_rlues'; did you mean '02_rules'?"),
-        (["0"], "study", [], "unknown notebook '0'"),
-        ([], "studdy", [], "unknown profile 'studdy'; did you mean 'study'?"),
-        (["02"], "study", [("n_rule", "3")], "unknown parameter 'n_rule'; did you mean 'n_rules'?"),
-        (["03"], "study", [("n_rules", "3")], "unknown parameter 'n_rules'"),
-        (["02"], "study", [("n_rules", "3")], "n_rules = 3 has the wrong type; allowed: list of int, such as [50, 500]"),
-        (["02"], "study", [("n_rules", "[3, x]")], "n_rules = [3, 'x'] has the wrong type"),
-        (["02"], "study", [("n_seeds", "2.5")], "n_seeds = 2.5 has the wrong type; allowed: int"),
-        (["02"], "study", [("n_seeds", "yes")], "n_seeds = True has the wrong type"),
-        (["02"], "study", [("name", "7")], "name = 7 has the wrong type; allowed: str"),
-        (["02"], "study", [("rate", "fast")], "rate = 'fast' has the wrong type; allowed: float"),
-        (["02"], "study", [("rate", "1e-3")], None),
-        (["02"], "study", [("limit", "5")], None),
-        (["02"], "study", [("n_rules", "[3")], "n_rules = '[3' is not valid YAML"),
-    ],
-)
+@pytest.mark.parametrize("names, profile, overrides, message", [
+    (["02_rule"], "study", [], None),
+    (["04"], "study", [], "unknown notebook '04'"),
+    (["02_rlues"], "study", [], "unknown notebook '02_rlues'; did you mean '02_rules'?"),
+    (["0"], "study", [], "unknown notebook '0'"),
+    ([], "studdy", [], "unknown profile 'studdy'; did you mean 'study'?"),
+    (["02"], "study", [("n_rule", "3")], "unknown parameter 'n_rule'; did you mean 'n_rules'?"),
+    (["03"], "study", [("n_rules", "3")], "unknown parameter 'n_rules'"),
+    (["02"], "study", [("n_rules", "3")], "n_rules = 3 has the wrong type; allowed: list of int, such as [50, 500]"),
+    (["02"], "study", [("n_rules", "[3, x]")], "n_rules = [3, 'x'] has the wrong type"),
+    (["02"], "study", [("n_seeds", "2.5")], "n_seeds = 2.5 has the wrong type; allowed: int"),
+    (["02"], "study", [("n_seeds", "yes")], "n_seeds = True has the wrong type"),
+    (["02"], "study", [("name", "7")], "name = 7 has the wrong type; allowed: str"),
+    (["02"], "study", [("rate", "fast")], "rate = 'fast' has the wrong type; allowed: float"),
+    (["02"], "study", [("rate", "1e-3")], None),
+    (["02"], "study", [("limit", "5")], None),
+    (["02"], "study", [("n_rules", "[3")], "n_rules = '[3' is not valid YAML"),
+])
 def test_mistakes_are_one_line_with_the_nearest_name(names, profile, overrides, message):
     if message is None:
         notebooks.plan(names, profile, overrides)

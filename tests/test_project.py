@@ -154,15 +154,12 @@ def test_every_ditune_command_of_the_readme_and_the_book_exists():
         assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff",
-        "check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/check.yml",
-        "check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/nightly.yml",
-        "zizmor --offline --quiet .github/workflows",
-    ],
-)
+@pytest.mark.parametrize("command", [
+    "check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff",
+    "check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/check.yml",
+    "check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/nightly.yml",
+    "zizmor --offline --quiet .github/workflows",
+])
 def test_a_linter_finds_nothing(command):
     result = installed(*command.split())
     assert result.returncode == 0, result.stdout + result.stderr

@@ -175,18 +175,15 @@ def test_the_runner_goes_on_from_the_trained_weights_and_gives_the_same_again(tm
     assert (again["metrics"], again["curve"]) == (result["metrics"], result["curve"])
 
 
-@pytest.mark.parametrize(
-    "change, named",
-    [
-        ({"algorithm_rules": []}, "algorithm_rules"),
-        ({"algorithm_steps": [4, 5]}, "algorithm_steps"),
-        ({"n_algorithms": 0}, "n_algorithms"),
-        ({"task": TASK.replace(z_len=(4, 5))}, "task"),
-        ({"task": TASK.replace(rules_in_prompt=2)}, "algorithm_rules"),
-        ({"task": TASK.replace(alphabet_size=26, x_len=5, y_len=5, z_len=8), "evals": [{}]}, "task"),
-        ({"evals": [{}]}, "evals"),
-    ],
-)
+@pytest.mark.parametrize("change, named", [
+    ({"algorithm_rules": []}, "algorithm_rules"),
+    ({"algorithm_steps": [4, 5]}, "algorithm_steps"),
+    ({"n_algorithms": 0}, "n_algorithms"),
+    ({"task": TASK.replace(z_len=(4, 5))}, "task"),
+    ({"task": TASK.replace(rules_in_prompt=2)}, "algorithm_rules"),
+    ({"task": TASK.replace(alphabet_size=26, x_len=5, y_len=5, z_len=8), "evals": [{}]}, "task"),
+    ({"evals": [{}]}, "evals"),
+])
 def test_what_cannot_be_run_is_refused_by_name(change, named):
     with pytest.raises(SpecError, match=rf"AlgorithmSpec\.{named} = .*; allowed: "):
         SPEC.replace(**change)

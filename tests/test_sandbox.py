@@ -72,10 +72,6 @@ def test_an_innocent_program_has_a_folder_the_standard_library_and_nothing_else(
     assert outcome.output == '["", [0, 1, 2], ["main.py"], true, ["main.py"], "written", 1, 2]\nerror\n'
 
 
-# ---- nothing is left -------------------------------------------------------------------------------------------------
-
-
-
 def processes(mark: str) -> list[int]:
     """Numbers of the processes of this machine that were started with an argument."""
     found = []
@@ -120,9 +116,6 @@ def test_no_process_outlives_who_started_it(tmp_path):
     assert until(lambda: processes(mark) == [])
 
 
-# ---- no protection, no program ---------------------------------------------------------------------------------------
-
-
 def missing_after(old, new, monkeypatch, tmp_path):
     """What is missing with a launcher of which a piece of source is replaced."""
     text = LAUNCHER.read_text()
@@ -142,16 +135,13 @@ def test_nothing_is_started_where_a_protection_is_missing(name, monkeypatch):
 
 
 @needs_kernel
-@pytest.mark.parametrize(
-    "name, old, new",
-    [
-        ("network", '"socket": (', '"socket": (9999 + '),
-        ("files", 'kernel("mount", None, b"/", None, REMOUNT', 'os.chmod("/", 0o777)  # '),
-        ("home", 'in job["library"]:', 'in [*job["library"], os.path.dirname(__file__)]:'),
-        ("rights", "if os.geteuid() == 0:", "if False:"),
-        ("processes", " | NEW_PROCESSES |", " |"),
-    ],
-)
+@pytest.mark.parametrize("name, old, new", [
+    ("network", '"socket": (', '"socket": (9999 + '),
+    ("files", 'kernel("mount", None, b"/", None, REMOUNT', 'os.chmod("/", 0o777)  # '),
+    ("home", 'in job["library"]:', 'in [*job["library"], os.path.dirname(__file__)]:'),
+    ("rights", "if os.geteuid() == 0:", "if False:"),
+    ("processes", " | NEW_PROCESSES |", " |"),
+])
 def test_the_probe_sees_what_is_missing(name, old, new, monkeypatch, tmp_path):
     if name == "rights" and os.geteuid() != 0:
         pytest.skip("only root has rights to give up")
@@ -159,15 +149,12 @@ def test_the_probe_sees_what_is_missing(name, old, new, monkeypatch, tmp_path):
 
 
 @needs_kernel
-@pytest.mark.parametrize(
-    "old, new, error",
-    [
-        ('kernel("unshare", new', 'kernel("unshare", 1 << 20 | new', "OSError: .* unshare: Invalid argument"),
-        ('kernel("pivot_root", b"/tmp"', 'kernel("pivot_root", b"/usr"', "OSError: .* pivot_root: .*"),
-        ("if machine not in MACHINES", "if machine in MACHINES", "OSError: .* no filter of system calls for"),
-        ("os.execve(", "os.execve(FOLDER + ", "FileNotFoundError: .*"),
-    ],
-)
+@pytest.mark.parametrize("old, new, error", [
+    ('kernel("unshare", new', 'kernel("unshare", 1 << 20 | new', "OSError: .* unshare: Invalid argument"),
+    ('kernel("pivot_root", b"/tmp"', 'kernel("pivot_root", b"/usr"', "OSError: .* pivot_root: .*"),
+    ("if machine not in MACHINES", "if machine in MACHINES", "OSError: .* no filter of system calls for"),
+    ("os.execve(", "os.execve(FOLDER + ", "FileNotFoundError: .*"),
+])
 def test_a_step_that_the_kernel_refuses_is_named(old, new, error, monkeypatch, tmp_path):
     (missing,) = missing_after(old, new, monkeypatch, tmp_path)
     assert re.match(f"the sandbox did not start: {error}", missing)

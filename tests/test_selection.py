@@ -63,14 +63,11 @@ def test_a_selection_has_its_size_its_shares_and_no_task_twice_and_ignores_the_o
     assert chosen(strategy, tasks[order], n, share) == found
 
 
-@pytest.mark.parametrize(
-    ("strategy", "key"),
-    [
-        ("high_perplexity", lambda u, p: p),
-        ("low_perplexity", lambda u, p: -p),
-        ("uncertainty", lambda u, p: -u),
-    ],
-)
+@pytest.mark.parametrize("strategy, key", [
+    ("high_perplexity", lambda u, p: p),
+    ("low_perplexity", lambda u, p: -p),
+    ("uncertainty", lambda u, p: -u),
+])
 def test_a_score_alone_decides_within_a_kind(strategy, key):
     tasks = candidates()
     u, p, decision = (of(tasks, name) for name in ("uncertainty", "probability", "decision"))

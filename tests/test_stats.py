@@ -86,9 +86,6 @@ def test_changes_are_those_of_the_seeds_that_both_have():
     assert change(second, first).mean == pytest.approx(-0.1)
 
 
-# ---- thresholds ------------------------------------------------------------------------------------------------------
-
-
 @given(st.floats(0, 0.49), st.floats(0.51, 1), st.integers(2, 1000))
 def test_a_threshold_scales_with_the_number_of_rules(low, high, factor):
     numbers, values = [100, 200, 1600], [low, low, high]
@@ -138,9 +135,6 @@ def test_a_ratio_is_over_the_seeds_of_both():
     assert first.over(second).by_seed == {1: (3.0, 3.0)} and str(first.over(second)) == "3.00"
     assert first.over(Bounds({2: (1.0, 1.0)})) is None
     assert str(Bounds({0: (0.0, 10.0), 1: (300.0, math.inf)})) == "not bounded"
-
-
-# ---- verdicts --------------------------------------------------------------------------------------------------------
 
 
 def claim(outcome: str, n: int = 6, **more) -> Claim:

@@ -13,8 +13,6 @@ from ditune.active.uncertainty import PromptTask, Segment, UncertaintySpec, meas
 from ditune.rewriting.hashing import Stream, stream
 from ditune.specs import SpecError
 
-# ---- the plain reference ---------------------------------------------------------------------------------------------
-
 
 def dropped_plainly(prompt, k, drop_rate, seed, name, parts=module.PARTS):
     """The k + 1 prompts, word by word."""
@@ -82,9 +80,6 @@ def test_a_hand_counted_task_has_the_values_of_the_formula():
     assert row["probability"] == pytest.approx(0.8) and row["perplexity"] == pytest.approx(1.25)
 
 
-# ---- what is asked ---------------------------------------------------------------------------------------------------
-
-
 def test_the_perturbed_prompts_are_shared_by_the_instances_of_a_task():
     scorer, (task, other) = Known(), random_tasks(2)
     measure(scorer, [task], SMALL, 7)
@@ -108,9 +103,6 @@ def test_gold_answers_are_scored_without_generating():
     scorer, (task,) = Known(), random_tasks(1)
     assert measure(scorer, [task], SMALL.replace(answer="gold"), 7).answers == [list(task.golds[:3])]
     assert scorer.continued == []
-
-
-# ---- perturbation ----------------------------------------------------------------------------------------------------
 
 
 WORDS = (
@@ -149,9 +141,6 @@ def test_perturbations_depend_on_seed_and_name_and_on_nothing_else():
 def test_words_of_a_text_are_units_of_one_or_more_tokens():
     segment = Segment.words("drop  a\nword", lambda word: [ord(letter) for letter in word], "definition")
     assert segment == Segment((tuple(b"drop"), tuple(b"a"), tuple(b"word")), "definition")
-
-
-# ---- edges -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_task_of_few_instances_is_measured_on_those_it_has():
@@ -199,14 +188,11 @@ def test_an_empty_own_answer_is_scored_as_the_end_alone():
     assert only_end.tolist() == pytest.approx([probability_plainly(rewriter(), row, ()) for row in prompts], rel=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("task", "spec", "message"),
-    [
-        (PromptTask("x", WORDS, ()), SMALL, "'x' needs at least one instance"),
-        (PromptTask("x", WORDS, ((1,), ())), SMALL, "at least one token in each input"),
-        (PromptTask("x", WORDS, ((1,), (2,)), ((3,),)), SMALL.replace(answer="gold"), "1 gold answers for 2 instances"),
-    ],
-)
+@pytest.mark.parametrize("task, spec, message", [
+    (PromptTask("x", WORDS, ()), SMALL, "'x' needs at least one instance"),
+    (PromptTask("x", WORDS, ((1,), ())), SMALL, "at least one token in each input"),
+    (PromptTask("x", WORDS, ((1,), (2,)), ((3,),)), SMALL.replace(answer="gold"), "1 gold answers for 2 instances"),
+])
 def test_a_task_that_cannot_be_measured_is_an_error(task, spec, message):
     with pytest.raises(ValueError, match=message):
         measure(Known(), [task], spec, 0)
@@ -217,18 +203,15 @@ def test_no_task_is_an_error():
         measure(Known(), [], SMALL, 0)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"n": 0}, "n = 0; allowed: 1 or more"),
-        ({"k": 0}, "k = 0; allowed: 1 or more"),
-        ({"drop_rate": 1.2}, "drop_rate = 1.2; allowed: 0 to 1"),
-        ({"parts": ()}, "parts"),
-        ({"parts": ("example",)}, "did you mean 'examples'"),
-        ({"answer": "golden"}, "did you mean 'gold'"),
-        ({"drop": 0.1}, "unknown UncertaintySpec field 'drop'; did you mean 'drop_rate'"),
-    ],
-)
+@pytest.mark.parametrize("changes, message", [
+    ({"n": 0}, "n = 0; allowed: 1 or more"),
+    ({"k": 0}, "k = 0; allowed: 1 or more"),
+    ({"drop_rate": 1.2}, "drop_rate = 1.2; allowed: 0 to 1"),
+    ({"parts": ()}, "parts"),
+    ({"parts": ("example",)}, "did you mean 'examples'"),
+    ({"answer": "golden"}, "did you mean 'gold'"),
+    ({"drop": 0.1}, "unknown UncertaintySpec field 'drop'; did you mean 'drop_rate'"),
+])
 def test_an_impossible_setting_is_an_error_of_one_line(changes, message):
     with pytest.raises(SpecError, match=message) as error:
         UncertaintySpec.of(**changes)
