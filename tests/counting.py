@@ -3,8 +3,9 @@
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-NO_KERNEL = {"detach", "alias", "_unsafe_view", "lift_fresh", "empty", "empty_like", "new_empty", "empty_strided", "_local_scalar_dense"}
-WAITS = {"_local_scalar_dense", "nonzero", "unique_consecutive", "_unique2", "unique_dim", "masked_select", "equal", "lift_fresh"}
+WAITS = {"_local_scalar_dense", "nonzero", "unique_consecutive", "_unique2", "masked_select", "equal", "lift_fresh"}
+BARE = {"empty", "empty_like", "new_empty", "empty_strided"}
+NO_KERNEL = {"detach", "alias", "_unsafe_view", "lift_fresh", "_local_scalar_dense"} | BARE
 
 
 class Asked(TorchDispatchMode):
@@ -18,7 +19,8 @@ class Asked(TorchDispatchMode):
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         name = operation._schema.name.removeprefix("aten::")
         view = any(r.alias_info is not None and not r.alias_info.is_write for r in operation._schema.returns)
-        by_mask = name in ("index", "index_put", "index_put_") and any(t is not None and t.dtype == torch.bool for t in args[1])
+        indices = args[1] if name in ("index", "index_put", "index_put_") else []
+        by_mask = any(t is not None and t.dtype == torch.bool for t in indices)
         self.kernels += not view and name not in NO_KERNEL
         self.waits += name in WAITS or by_mask
         return operation(*args, **(kwargs or {}))

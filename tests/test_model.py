@@ -40,7 +40,7 @@ def rows(n_models=1, batch=3, seed=1):
     return torch.randint(0, TOKENS, (n_models, batch, POSITIONS), generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("batch", [3, 20])  # fewer and more rows than tokens: with more, the first layer's are looked up
+@pytest.mark.parametrize("batch", [3, 20])  # with more rows than tokens, the first layer looks them up
 def test_logits_and_gradients_equal_those_of_transformers(batch):
     spec, shapes, flat = small()
     theirs, tokens = to_transformers(spec, shapes, flat[0]), rows(batch=batch)
@@ -180,8 +180,11 @@ def compiler_here() -> bool:
         return False
 
 
+NEEDS_COMPILER = [pytest.mark.slow, pytest.mark.skipif(not compiler_here(), reason="no compiler")]
+
+
 @pytest.mark.parametrize("position", ["learned", "rotary"])
-@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=[pytest.mark.slow, pytest.mark.skipif(not compiler_here(), reason="no compiler")])])
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=NEEDS_COMPILER)])
 def test_the_compiled_layer_equals_the_eager_one_in_two_graphs(monkeypatch, position, backend):
     """What is compiled are torch's own kernels, as on a GPU; here they are compared with ours for a CPU."""
     from torch._dynamo.testing import CompileCounterWithBackend

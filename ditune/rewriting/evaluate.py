@@ -19,9 +19,9 @@ SLICES = ("no_op", "occurrences", "family", "k", "x_len", "z_len")
 
 
 @torch.no_grad()
-def said(spec: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, start: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logarithms of the probabilities that rows (M, B, T) give each token from column `start` on, (M, B, T - start, V) fp32,
-    and the most likely tokens, (M, B, T - start)."""
+def said(spec: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, start: int) -> tuple:
+    """Logarithms of the probabilities of tokens from column `start` of rows (M, B, T) on, (M, B, T - start, V), and
+    the most likely tokens, (M, B, T - start)."""
     logits = forward(spec, w, tokens[:, :, :-1].long(), start - 1).float()
     return logits.log_softmax(dim=-1), logits.argmax(dim=-1)
 
@@ -33,7 +33,7 @@ def answered(spec: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, 
     return verdicts(*said(spec, w, tokens, start), answer_targets(tokens, start, pad), pad)
 
 
-def verdicts(log_p: torch.Tensor, best: torch.Tensor, targets: torch.Tensor, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+def verdicts(log_p: torch.Tensor, best: torch.Tensor, targets: torch.Tensor, pad: int) -> tuple:
     """What `answered` gives, from what was said and the targets, (M, B, A)."""
     scored = targets != pad
     nll = -log_p.gather(-1, targets.long()[..., None])[..., 0]
@@ -83,7 +83,8 @@ def evaluate(runs: list[RunSpec], w: dict[str, torch.Tensor], index: int, n: int
 
     `copies` takes a second pass, of the rows that may be copies, and can be left out.
     """
-    batch = max(BATCH, BATCH_TOKENS // (len(runs) * row_length(eval_task(runs[0], runs[0].evals[index])))) if w["wte"].is_cuda else BATCH
+    tokens = len(runs) * row_length(eval_task(runs[0], runs[0].evals[index]))  # of one example of each run
+    batch = max(BATCH, BATCH_TOKENS // tokens) if w["wte"].is_cuda else BATCH
     batches = [evaluate_batch(runs, w, index, first, min(batch, n - first), copies) for first in range(0, n, batch)]
     columns = {name: torch.cat([found[name] for found, _ in batches], dim=1).cpu() for name in batches[0][0]}
     return [summary({k: v[m] for k, v in columns.items()}, [known[m] for _, known in batches]) for m in range(len(runs))]
@@ -102,7 +103,8 @@ def evaluate_batch(runs, w, index, first, count, copies) -> tuple[dict[str, torc
     found = {"right": right, "nll": nll}
     if copies:
         rows = torch.stack([eval_examples(r, r.evals[index], first, count, device, copy=True).tokens for r in runs])
-        chosen = may_copy(best, targets, answer_targets(rows, start, pad), pad).logical_and_(~right).any(dim=0).nonzero()[:, 0]
+        likely = may_copy(best, targets, answer_targets(rows, start, pad), pad) & ~right
+        chosen = likely.any(dim=0).nonzero()[:, 0]
         found["copied"] = torch.zeros_like(right)
         if len(chosen):
             found["copied"][:, chosen] = answered(model, w, rows[:, chosen], start, pad)[0] & ~right[:, chosen]

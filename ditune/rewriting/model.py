@@ -173,7 +173,7 @@ def attention(spec: ModelSpec, qkv: torch.Tensor, B: int, start: int) -> torch.T
     if spec.position == "rotary":
         q, k = rotary(q, 0), rotary(k, 0)
     if torchs_own(qkv):
-        # Queries that nobody asked for cost less than a mask, under which cuDNN's gradients can be NaN (pytorch #196678).
+        # Queries that nobody asked for cost less than a mask, under which cuDNN's slopes can be NaN (pytorch #196678).
         y = attend(q, k, v).transpose(1, 2)[:, start:]
     else:
         y = Attend.apply(qkv if spec.position == "learned" else torch.stack([q, k, v]).permute(1, 3, 0, 2, 4), start)
@@ -195,7 +195,8 @@ def layer(spec: ModelSpec, w: dict[str, torch.Tensor], x: torch.Tensor, B: int, 
     if start:
         x = x.view(M, B, N // B, C)[:, :, start:].reshape(M, -1, C)
     x = x + linear(y, w["proj_w"], w["proj_b"])
-    return x + linear(gelu(linear(layer_norm(x, w["ln_2_w"], w["ln_2_b"]), w["fc_w"], w["fc_b"])), w["out_w"], w["out_b"])
+    y = gelu(linear(layer_norm(x, w["ln_2_w"], w["ln_2_b"]), w["fc_w"], w["fc_b"]))
+    return x + linear(y, w["out_w"], w["out_b"])
 
 
 @cache
@@ -206,7 +207,7 @@ def compiled_layer():
     return torch.compile(layer, dynamic=False, fullgraph=True)
 
 
-def forward(spec: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, start: int = 0, layer=layer) -> torch.Tensor:
+def forward(spec: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, start=0, layer=layer) -> torch.Tensor:
     """Logits (M, B, T - start, V) of the positions from column `start` on, for tokens (M, B, T).
 
     Only the answer is scored, so what the last layer and the head would do for the prompt's positions is left out.

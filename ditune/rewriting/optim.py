@@ -15,7 +15,7 @@ UPDATE_RMS = 0.2  # a Muon update is scaled to AdamW's usual root mean square (L
 
 
 def orthogonalise(g: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    """The nearest (semi-)orthogonal matrices, roughly: g (..., in, out), fp32, all in one batch; multiplied in `dtype`."""
+    """The nearest (semi-)orthogonal matrices, roughly: g (..., in, out), fp32, in one batch, multiplied in `dtype`."""
     wide = g.shape[-2] <= g.shape[-1]
     x = (g if wide else g.mT).flatten(0, -3)
     x = (x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)).to(dtype)

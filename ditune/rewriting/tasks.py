@@ -42,8 +42,8 @@ def occurs_at(z: Words, x: Words, shortest: int) -> torch.Tensor:
 
 
 def write(target: torch.Tensor, start: torch.Tensor, word: Words, where: torch.Tensor | None) -> None:
-    """Write word into target (B, L) from column start (B,) on, in the rows `where`, or in all. The last column takes what is
-    cut off."""
+    """Write word into target (B, L) from column start (B,) on, in the rows `where`, or in all. The last column takes
+    what is cut off."""
     width = word.letters.shape[1]
     if word.even:  # each row is a window of the flat target
         windows = target.as_strided((target.numel() - width + 1, width), (1, 1))
@@ -170,8 +170,8 @@ def make_inputs(spec: TaskSpec, random: Stream, rules: list[Rules], chosen: torc
 
 
 def wrong(spec: TaskSpec, z: Words, sides: list[Words], rows: torch.Tensor, chosen, count) -> torch.Tensor:
-    """Whether inputs z (R, Z), drawn for the given rows of a batch, hold x of the chosen rule, or an earlier rule's, more or
-    less often than asked for: (R,) bool."""
+    """Whether inputs z (R, Z), drawn for the given rows of a batch, hold x of the chosen rule, or an earlier rule's,
+    more or less often than asked for: (R,) bool."""
     out = torch.zeros_like(rows, dtype=torch.bool)
     for j, side in enumerate(sides):
         n_found = (occurs_at(z, side[rows], spec.x_len[0]) & (chosen[rows] >= j)[:, None]).sum(dim=1)
