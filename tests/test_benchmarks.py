@@ -176,3 +176,11 @@ def test_the_papers_runs_fit_into_cards_in_packs_of_a_power_of_two():
     paper = RunSpec.of(train={"bf16": True})
     assert [member_packs.pack_size(member_packs.member_bytes(paper), gib << 30) for gib in (8, 16, 80, 139)] == [2, 4, 16, 32]
     assert member_packs.member_bytes(paper) < member_packs.member_bytes(RunSpec())
+
+
+def test_packs_are_as_large_as_pays_and_no_larger_than_the_memory(monkeypatch):
+    small = RunSpec.of(task={"x_len": 3, "y_len": 3, "z_len": 6}, model={"n_head": 2, "n_embd": 64})
+    paper = RunSpec.of(train={"bf16": True})
+    for run, free, expected in ((paper, 80 << 30, 1), (small, 80 << 30, 16), (small, 1 << 30, 4), (small, 0, 1)):
+        monkeypatch.setattr(member_packs, "free_bytes", lambda free=free: free)
+        assert member_packs.pack_members(run) == expected
