@@ -39,24 +39,13 @@ def libraries() -> dict:
 
 @functools.lru_cache
 def machine() -> dict:
-    """The processor; a GPU is named by the result itself, in its `device`."""
+    """The processor, with its widest vectors: the bits of a result depend on them. A GPU is named by the result itself, in its
+    `device`."""
     try:
-        info = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        cpu = next(line.partition(":")[2].strip() for line in info if line.startswith("model name"))
-    except (OSError, StopIteration):
+        info = [line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()]
+        known = {name.strip(): value.strip() for name, _, value in reversed(info)}
+        vectors = next((v for v in ("avx512f", "avx2", "avx") if v in known.get("flags", "").split()), "")
+        cpu = f"{known['model name']} {vectors}".strip()
+    except (OSError, KeyError):
         cpu = platform.processor() or platform.machine()
     return {"cpu": cpu, "cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"}
-
-
-def device() -> str:
-    """Where runs are computed: "cuda", or "cpu" where torch sees no GPU."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def device_name(device: str) -> str:
-    """What a record says of a device: the GPU's name, or "cpu"."""
-    import torch
-
-    return torch.cuda.get_device_name() if device == "cuda" else device
