@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import Killed, kill_after
 
 from ditune.active.loop import (
     Training,
@@ -145,19 +146,11 @@ def test_each_run_starts_alike_selects_its_shares_and_ends_with_a_smaller_select
         assert result["map"]["task"] == [r for r in range(30) if r not in result["selected"][0]]
 
 
-class Killed(Exception):
-    """Stands for a kill: raised from the progress call."""
-
-
 def test_a_killed_run_resumes_and_ends_as_an_undisturbed_one(results, tmp_path):
     spec, seen = small(strategy="uncertainty_diversity"), []
 
-    def kill(step, n_steps):
-        if step > 6:
-            raise Killed
-
     with pytest.raises(Killed):
-        select_run(spec, tmp_path / "killed.safetensors", kill)
+        select_run(spec, tmp_path / "killed.safetensors", kill_after(6))
     resumed = select_run(spec, tmp_path / "killed.safetensors", lambda step, n_steps: seen.append((step, n_steps)))
     assert seen == [(12, 18), (18, 18)]
     assert {name: value for name, value in resumed.items() if name not in CLOCK} == results(spec)

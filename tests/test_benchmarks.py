@@ -26,13 +26,6 @@ from ditune.specs import SpecError  # noqa: E402
 FIELDS = {"what", "unit", "ours", "ours_spread", "peer", "peer_name", "peer_spread", "ratio", "target", "repetitions", "ours_all", "peer_all", "note"}
 
 
-@pytest.fixture
-def study_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("DITUNE_ROOT", str(tmp_path))
-    monkeypatch.setenv("DITUNE_HOME", str(tmp_path / "home"))
-    return tmp_path
-
-
 def test_ours_and_both_peers_have_the_same_loss_from_the_same_weights_and_rows():
     pack = Pack([sizes.with_adamw(sizes.tiny())], "cpu")
     rows, labels = training.batches(pack, 1)[0]
@@ -120,19 +113,19 @@ def test_sides_take_turns_and_the_first_round_is_dropped():
     assert calls == list("ababab") and found == {"a": [3, 5], "b": [4, 6]}
 
 
-def test_bench_quick_generator_writes_its_file_apart_from_measurements(study_folder, monkeypatch, capsys):
+def test_bench_quick_generator_writes_its_file_apart_from_measurements(home, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["ditune", "bench", "--quick", "generator"])
     with pytest.raises(SystemExit) as end:
         cli.main()
-    (path,) = (study_folder / "home/benchmarks").glob("*.json")
+    (path,) = (home / "benchmarks").glob("*.json")
     content, out = json.loads(path.read_text()), capsys.readouterr().out
-    assert not end.value.code and content["quick"] and not (study_folder / "results").exists()
+    assert not end.value.code and content["quick"] and not (home.parent / "results").exists()
     assert content["benchmarks"]["generator"].keys() >= {"rows", "git", "libraries", "date"} and content["machine"]["cpu"]
     assert all(p["ours"] > 0 for p in bench.points(content) if p["unit"] == "MiB")  # a peak taken over from this process hides theirs
     assert len(bench.comparisons(content)) == 2 and "plain Python" in out and str(path) in out
 
 
-def test_a_failed_benchmark_loses_no_other_and_a_later_call_keeps_what_there_is(study_folder, monkeypatch):
+def test_a_failed_benchmark_loses_no_other_and_a_later_call_keeps_what_there_is(home, monkeypatch):
     row = timing.row("a", "s", [1.0], [2.0], "b")
     monkeypatch.setattr(generator, "measure", lambda quick: [row])
     monkeypatch.setattr(training, "measure", lambda quick: 1 / 0)
@@ -143,7 +136,7 @@ def test_a_failed_benchmark_loses_no_other_and_a_later_call_keeps_what_there_is(
     assert len(bench.comparisons(bench.run(["evaluation"])[1])) == 2 and bench.read()[0]["benchmarks"].keys() == {"generator", "training", "evaluation"}
 
 
-def test_a_benchmark_that_cannot_run_here_says_so(study_folder, monkeypatch):
+def test_a_benchmark_that_cannot_run_here_says_so(home, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     made = bench.run(["gpu"])[1]["benchmarks"]["gpu"]
     assert made["error"] is None and made["skipped"].count("\n") == 0 and "python -m benchmarks.gpu" in made["skipped"]

@@ -8,27 +8,17 @@ import time
 
 import pytest
 from stub_kind import StubSpec
-from test_notebooks import PARAMETERS, chapter, notebook
 
 from ditune import cli, notebooks
-from ditune.store import backends, guard, records
+from ditune.store import guard, records
 
 OWN = notebooks.module_of
 
 
 @pytest.fixture(autouse=True)
-def study_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("DITUNE_ROOT", str(tmp_path))
-    monkeypatch.setenv("DITUNE_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(backends, "gpu_here", lambda: False)
-    (tmp_path / "home").mkdir()
-    notebook(tmp_path, "02_rules", PARAMETERS)
-    notebook(tmp_path, "03_model", "depth = 2\n")
-    for profile in ("smoke", "study"):
-        (tmp_path / f"notebooks/profiles/{profile}.yaml").write_text("")
+def stubs(study_folder, chapter):
     fails = {"raise": "raise"}
-    chapter(monkeypatch, lambda n_seeds, name, **_: [StubSpec(seed=s, fail=fails.get(name, "")) for s in range(n_seeds)])
-    return tmp_path
+    chapter(lambda n_seeds, name, **_: [StubSpec(seed=s, fail=fails.get(name, "")) for s in range(n_seeds)])
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from test_natural import TASKS, tree
+from conftest import TASKS, clone
 
 from ditune import notebooks, study
 from ditune.language import catalogue
@@ -12,13 +12,8 @@ from ditune.language.specs import FirstSpec, InstructionMapSpec, InstructionsSpe
 from ditune.specs import SpecError
 from ditune.store import backends, kinds, records
 
+pytestmark = pytest.mark.usefixtures("home")
 LOOP = {"pool": ["made_tasks"], "test": ["made_tasks"], "n_test": 3, "n_test_instances": 1, "n_written": 1, "n_validation": 0, "n_initial": 3, "n_candidates": 5, "n_instances": 1}
-
-
-@pytest.fixture(autouse=True)
-def no_data(tmp_path, monkeypatch):
-    monkeypatch.delenv("DITUNE_DATA", raising=False)
-    monkeypatch.setenv("DITUNE_HOME", str(tmp_path / "home"))
 
 
 def test_a_missing_pool_ends_a_computation_before_anything_starts(monkeypatch):
@@ -45,7 +40,7 @@ def test_more_tasks_than_there_are_and_unknown_ones_are_refused(changes, message
     [("{", "JSONDecodeError"), ("[]", "AttributeError"), (json.dumps({"Positive Examples": [{"input": "a", "output": []}]}), "IndexError"), (json.dumps({"Instances": [{"output": ["a"]}]}), "KeyError")],
 )
 def test_a_task_that_cannot_be_read_is_named_by_its_file(tmp_path, content, error):
-    folder = tree(tmp_path / "clone")
+    folder = clone(tmp_path / "clone")
     check_tasks(MapSpec.of(pool=[str(folder)]))
     (folder / "tasks" / f"{list(TASKS)[2]}.json").write_text(content)
     with pytest.raises(SpecError, match=f"/tasks/{list(TASKS)[2]}.json cannot be read as a task: {error}"):
@@ -71,12 +66,14 @@ def test_a_set_for_tests_only_is_not_selected_from(pool):
         InstructionsSpec.of(pool=pool)
 
 
-def test_the_data_of_the_smallest_profile_are_always_here():
+def test_the_data_of_the_smallest_profile_are_always_here(monkeypatch):
+    monkeypatch.delenv("DITUNE_ROOT")
     specs = [spec for planned in notebooks.plan(["13", "14", "15", "16"], "smoke") for spec in planned.specs]
     assert all(kinds.kind_of(spec).check for spec in specs)
     study.check_data(specs)
 
 
-def test_all_named_pools_are_named_on_the_page_of_how_to_run_it():
+def test_all_named_pools_are_named_on_the_page_of_how_to_run_it(monkeypatch):
+    monkeypatch.delenv("DITUNE_ROOT")
     page = (records.root() / "book" / "reproduce.md").read_text()
     assert all(name in page or name.replace("_", "-") in page for name in catalogue.POOLS)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from conftest import Killed, kill_after
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,24 +104,6 @@ def test_wrong_answers_are_told_apart(lm, monkeypatch):
         assert result["exact_match"] == pytest.approx(1 - has_op if kind == "copies" else 0)
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("DITUNE_HOME", str(tmp_path))
-    return tmp_path
-
-
-class Killed(Exception):
-    pass
-
-
-def killed_at(step):
-    def progress(now, n_steps):
-        if now == step:
-            raise Killed
-
-    return progress
-
-
 def same(first: dict, second: dict) -> bool:
     return all(first[name] == second[name] for name in ("metrics", "curve", "epochs"))
 
@@ -133,7 +116,7 @@ def test_a_tuning_pretrains_its_rewriter_once_and_can_be_continued(home, monkeyp
     monkeypatch.setattr(encrypted, "Pack", None)  # the weights are kept: none is trained
     monkeypatch.setattr("ditune.language.tuning.SAVE_EVERY", 1)
     with pytest.raises(Killed):
-        encrypted.tuned_run(SPEC, home / "b.safetensors", killed_at(SPEC.n_pretraining + 2))
+        encrypted.tuned_run(SPEC, home / "b.safetensors", kill_after(SPEC.n_pretraining + 1))
     assert (home / "b.safetensors").exists()
     assert same(encrypted.tuned_run(SPEC, home / "b.safetensors"), whole)
 

@@ -19,12 +19,8 @@ from ditune.language.specs import InstructionMapSpec
 from ditune.rewriting.diversity import vendi
 from ditune.specs import SpecError
 
+pytestmark = pytest.mark.usefixtures("home")
 GENERAL, REASONING = made.SETS.values()
-
-
-@pytest.fixture(autouse=True)
-def no_data(monkeypatch):
-    monkeypatch.delenv("DITUNE_DATA", raising=False)
 
 
 def put(folder, name: str, rows, lines=True):

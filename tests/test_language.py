@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import Killed, kill_after
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -206,10 +207,6 @@ def test_nothing_is_trained_on_no_examples(lm):
         train(lm, [], SMALL, 0)
 
 
-class Killed(Exception):
-    """Stands for a kill: raised from the progress call."""
-
-
 def test_a_killed_tuning_resumes_and_ends_bit_for_bit_as_an_undisturbed_one(tmp_path, monkeypatch):
     examples = encoded(load("tiny"), PAIRS, 60)
     monkeypatch.setattr(ditune.language.tuning, "SAVE_EVERY", 2)
@@ -217,12 +214,8 @@ def test_a_killed_tuning_resumes_and_ends_bit_for_bit_as_an_undisturbed_one(tmp_
     whole, losses = train(load("tiny"), examples, SMALL, 3)
     ends.append((losses, weights(whole.model)))
 
-    def kill(step, n_steps):
-        if step == 5:
-            raise Killed
-
     with pytest.raises(Killed):
-        train(load("tiny"), examples, SMALL, 3, checkpoint, kill)
+        train(load("tiny"), examples, SMALL, 3, checkpoint, kill_after(4))
     seen = []
     resumed, losses = train(load("tiny"), examples, SMALL, 3, checkpoint, lambda step, n_steps: seen.append(step))
     ends.append((losses, weights(resumed.model)))

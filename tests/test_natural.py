@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from conftest import ENGLISH, SPLIT, TASKS, clone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,37 +17,10 @@ from ditune.language.pretrained import load as load_model
 from ditune.language.prompting import Template, length, pairs
 from ditune.specs import SpecError
 
-ENGLISH = {"Input_language": ["English"], "Output_language": ["English"]}
-TASKS = {
-    "task001_plain": ENGLISH | {
-        "Definition": ["Say the colour."],
-        "Positive Examples": [{"input": "grass", "output": "green", "explanation": "It is."}, {"input": "snow", "output": "white", "explanation": ""}],
-        "Instances": [{"id": "a-0", "input": "coal ", "output": ["black", "dark"]}, {"id": "a-1", "input": "milk", "output": ["white"]}],
-        "Categories": ["Question Answering"], "Source": ["made"], "Instance License": ["MIT"],
-    },
-    "task002_no_definition": {"Instances": [{"id": f"b-{i}", "input": f"1 + {i}", "output": [str(1 + i)]} for i in (1, 2)]},
-    "task003_one_example": {"Definition": "Count.", "Positive Examples": [{"input": "a", "output": "1"}], "Instances": [{"id": f"c-{i}", "input": "a" * i, "output": str(i)} for i in (2, 3, 3)]},
-    "task004_twice": {"Definition": ["Copy."], "Instances": [{"id": "d-0", "input": "x", "output": ["x"]}, {"id": "d-0", "input": "y", "output": ["y"]}, {"id": "d-1", "input": "z", "output": [""]}]},
-    "task005_french": {"Input_language": ["English"], "Output_language": ["French"], "Definition": ["Translate."], "Instances": [{"id": "e-0", "input": "yes", "output": ["oui"]}]},
-    "task006_test": {"Definition": ["Test."], "Instances": [{"id": "f-0", "input": "x", "output": ["y"]}]},
-}  # fmt: skip
-SPLIT = {"train": list(TASKS)[:5], "test": ["task006_test"]}
-
-
-def tree(folder: Path, split=SPLIT) -> Path:
-    """A clone of Super-NaturalInstructions in small."""
-    (folder / "splits" / "default").mkdir(parents=True)
-    (folder / "tasks").mkdir()
-    for name, task in TASKS.items():
-        (folder / "tasks" / f"{name}.json").write_text(json.dumps(task))
-    for name, tasks in split.items():
-        (folder / "splits" / "default" / f"{name}_tasks.txt").write_text("\n".join(tasks) + "\n")
-    return folder
-
 
 @pytest.fixture
 def tasks(tmp_path) -> dict[str, Task]:
-    return {task.name: task for task in from_clone(tree(tmp_path))}
+    return {task.name: task for task in from_clone(clone(tmp_path))}
 
 
 def test_tasks_keep_their_split_and_those_not_in_english_are_left_out(tasks):
@@ -82,11 +56,11 @@ def test_a_task_keeps_an_instance_and_a_word_that_can_be_dropped_or_is_left_out(
 ])
 def test_a_folder_that_is_no_clone_is_refused_in_one_line(tmp_path, split, message):
     with pytest.raises(SpecError, match=message):
-        load(str(tree(tmp_path, split)))
+        load(str(clone(tmp_path, split)))
 
 
 def test_a_task_without_a_field_that_is_needed_is_refused_in_one_line(tmp_path):
-    folder = tree(tmp_path)
+    folder = clone(tmp_path)
     (folder / "tasks" / "task006_test.json").write_text(json.dumps({"Instances": [{"id": "f-0", "output": ["y"]}]}))
     with pytest.raises(SpecError, match="task006_test.json cannot be read as a task: KeyError: 'input'"):
         load(str(folder))

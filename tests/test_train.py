@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import Killed, kill_after
 from counting import asked
 
 import ditune.rewriting.train
@@ -28,34 +29,23 @@ def result(record: dict) -> dict:
     return {key: record[key] for key in ("metrics", "curve", "tokens", "epochs", "n_parameters")}
 
 
-class Killed(Exception):
-    """Stands for a kill: raised from the progress call."""
-
-
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_a_killed_run_resumes_and_ends_bit_for_bit_as_an_undisturbed_one(tmp_path, monkeypatch, optimizer):
     run = tiny(optimizer=optimizer)
     expected = train_run(run, tmp_path / "whole.safetensors")
     monkeypatch.setattr(ditune.rewriting.train, "SAVE_EVERY_S", 0)
 
-    def kill(step, n_steps):
-        if 30 < step < n_steps:
-            raise Killed
-
     with pytest.raises(Killed):
-        train_run(run, tmp_path / "killed.safetensors", kill)
+        train_run(run, tmp_path / "killed.safetensors", kill_after(30))
     seen = []
     resumed = train_run(run, tmp_path / "killed.safetensors", lambda step, n_steps: seen.append(step))
     assert seen[0] > 32 and result(resumed) == result(expected)
 
 
 def test_a_run_that_is_stopped_ends_with_a_checkpoint(tmp_path):
-    def stop(step, n_steps):
-        raise Killed
-
     steps = []
     with pytest.raises(Killed):
-        train_run(tiny(), tmp_path / "c.safetensors", stop)
+        train_run(tiny(), tmp_path / "c.safetensors", kill_after(0))
     train_run(tiny(), tmp_path / "c.safetensors", lambda step, n_steps: steps.append(step))
     assert steps == [64, 70]
 

@@ -11,14 +11,10 @@ from ditune.language.tuning import encoded, mean_nll
 from ditune.sandbox.programs import SandboxError
 from ditune.specs import SpecError
 
+pytestmark = pytest.mark.usefixtures("home")
 SMALL = TuneSpec(rank=2, alpha=4, n_steps=3, batch_size=4, lr=1e-3, warmup_share=0.1, max_tokens=200)
 EVALS = (TextEval("humaneval", 3), TextEval("made_general", 4), TextEval("made_reasoning", 4))
 SPEC = LanguageSpec(model="tiny", sets=("made_general", "made_reasoning"), shares=(0.75, 0.25), total=12, tune=SMALL, evals=EVALS, most_letters=160)
-
-
-@pytest.fixture(autouse=True)
-def no_data(monkeypatch):
-    monkeypatch.delenv("DITUNE_DATA", raising=False)
 
 
 @pytest.mark.parametrize("changes, message", [
