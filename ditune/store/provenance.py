@@ -49,3 +49,10 @@ def machine() -> dict:
     except (OSError, KeyError):
         cpu = platform.processor() or platform.machine()
     return {"cpu": cpu, "cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"}
+
+
+def device() -> str:
+    """Where runs are computed: "cuda", or "cpu" where torch sees no GPU."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
