@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
-import nbformat
 import pytest
 
 from ditune import notebooks
@@ -59,6 +58,8 @@ def a_gpu(monkeypatch):
 
 def notebook(root: Path, stem: str, parameters: str, *cells: str, tag: str = "parameters") -> Path:
     """A notebook in `root`/notebooks with a parameters cell and further cells of code."""
+    import nbformat  # a machine of the tests for a GPU may lack it
+
     (root / "notebooks" / "profiles").mkdir(parents=True, exist_ok=True)
     new = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (parameters, *cells)])
     new.cells[0].metadata["tags"] = [tag]
