@@ -56,3 +56,10 @@ def device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def device_name(device: str) -> str:
+    """What a record says of a device: the GPU's name, or "cpu"."""
+    import torch
+
+    return torch.cuda.get_device_name() if device == "cuda" else device
