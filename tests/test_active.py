@@ -24,7 +24,6 @@ from ditune.active.uncertainty import PromptTask, measure
 from ditune.rewriting.evaluate import greedy
 from ditune.rewriting.model import forward
 from ditune.rewriting.tasks import Alphabet
-from ditune.specs import SpecError
 
 POOL = {"n_tasks": 30, "n_instances": 4, "n_test": 8, "n_test_instances": 3, "alphabet_size": 8, "side_len": 3, "z_len": 4}
 SMALL = {
@@ -164,18 +163,3 @@ def test_a_seed_changes_everything_and_a_setting_only_what_it_should(results):
     longer = results(small(n_rounds=3))
     assert longer["selected"][:3] == plain["selected"] and longer["metrics"]["round 2"] == plain["metrics"]["round 2"]
     assert results(small(strategy="uncertainty", n=50))["map"] == results(small(strategy="uncertainty", n=4))["map"]  # of 4 instances
-
-
-@pytest.mark.parametrize("changes, message", [
-    ({"strategy": "unceratinty"}, "unknown SelectSpec strategy 'unceratinty'; did you mean 'uncertainty'"),
-    ({"n_rounds": 4}, "SelectSpec.n_rounds = 4; allowed: 1 to 3"),
-    ({"n_initial": 30}, "SelectSpec.n_initial = 30; allowed: 1 to 29"),
-    ({"k": 0}, "SelectSpec.k = 0; allowed: 1 to 1000"),
-    ({"drop_rate": 1.5}, "SelectSpec.drop_rate = 1.5; allowed: 0 to 1"),
-])
-def test_an_impossible_selection_is_refused_in_one_line(changes, message):
-    with pytest.raises(SpecError) as error:
-        small(**changes)
-    assert str(error.value).startswith(message) and "\n" not in str(error.value)
-
-

@@ -60,12 +60,6 @@ def test_a_set_of_instructions_that_is_too_small_is_refused():
         check_instructions(InstructionsSpec.of(**few, n_candidates=40_000))
 
 
-@pytest.mark.parametrize("pool", ["human", "self_instruct_seed"])
-def test_a_set_for_tests_only_is_not_selected_from(pool):
-    with pytest.raises(SpecError, match=f"InstructionsSpec.pool = '{pool}'; allowed: a set to select from; this one is for tests only"):
-        InstructionsSpec.of(pool=pool)
-
-
 def test_the_data_of_the_smallest_profile_are_always_here(monkeypatch):
     monkeypatch.delenv("DITUNE_ROOT")
     specs = [spec for planned in notebooks.plan(["13", "14", "15", "16"], "smoke") for spec in planned.specs]

@@ -237,23 +237,3 @@ def test_a_tuning_on_instructions_starts_from_the_pretrained_model_at_every_budg
     assert found["selected"] == sorted(highest[:3]) and selected_instructions(spec, columns, 1) == highest[:1]
     rows = instructions.tests_of(("made_reasoning",), 3, 200)["made_reasoning"]
     assert found["metrics"]["budget 1"]["n"] == len(rows) == 3
-
-
-@pytest.mark.parametrize("changes, message", [
-    ({"strategy": "balanced"}, "unknown RoundsSpec strategy 'balanced'"),
-    ({"pool": ["made_task"]}, "unknown pool 'made_task'; did you mean 'made_tasks'"),
-    ({"pool": ["bbh"]}, "RoundsSpec.pool = ('bbh',); allowed: no pool that is for evaluation only"),
-    ({"n_rounds": 4}, "RoundsSpec.n_rounds = 4; allowed: 1 to 3"),
-    ({"n_select": 6}, "RoundsSpec.n_select = 6; allowed: 1 to n_candidates, 5"),
-    ({"n_written": 3}, "RoundsSpec.n_written = 3; allowed: 1 to n_test_instances"),
-    ({"share": 2.0}, "RoundsSpec.share = 2.0; allowed: 0 to 1"),
-])
-def test_an_impossible_selection_is_refused(changes, message):
-    with pytest.raises(SpecError) as caught:
-        rounds(**changes)
-    assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
-
-
-def test_budgets_ascend():
-    with pytest.raises(SpecError, match="budgets = .4, 2.; allowed: ascending numbers from 1 to 9"):
-        InstructSpec.of(n_candidates=9, budgets=[4, 2])

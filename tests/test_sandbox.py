@@ -14,7 +14,6 @@ from hostile import ALLOWED_OUTSIDE, DAEMON, ENDED, PRELUDE, REFUSED, STATUSES
 from ditune.sandbox import programs
 from ditune.sandbox.jail import OVERTIME
 from ditune.sandbox.programs import LAUNCHER, PROTECTIONS, Limits, SandboxError, missing_protections, run, started
-from ditune.specs import SpecError
 
 MISSING = missing_protections()
 needs_kernel = pytest.mark.skipif(bool(MISSING), reason="; ".join(MISSING))
@@ -158,9 +157,3 @@ def test_the_probe_sees_what_is_missing(name, old, new, monkeypatch, tmp_path):
 def test_a_step_that_the_kernel_refuses_is_named(old, new, error, monkeypatch, tmp_path):
     (missing,) = missing_after(old, new, monkeypatch, tmp_path)
     assert re.match(f"the sandbox did not start: {error}", missing)
-
-
-@pytest.mark.parametrize("field", ["wall_seconds", "memory_mb", "processes"])
-def test_a_limit_is_more_than_nothing(field):
-    with pytest.raises(SpecError, match=rf"Limits.{field} = 0(\.0)?; allowed: more than 0"):
-        Limits(**{field: 0})

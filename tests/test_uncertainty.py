@@ -11,7 +11,6 @@ from ditune.active import uncertainty as module
 from ditune.active.scorers import Rows
 from ditune.active.uncertainty import PromptTask, Segment, UncertaintySpec, measure, perturbed
 from ditune.rewriting.hashing import Stream, stream
-from ditune.specs import SpecError
 
 
 def dropped_plainly(prompt, k, drop_rate, seed, name, parts=module.PARTS):
@@ -201,18 +200,3 @@ def test_a_task_that_cannot_be_measured_is_an_error(task, spec, message):
 def test_no_task_is_an_error():
     with pytest.raises(ValueError, match="no task"):
         measure(Known(), [], SMALL, 0)
-
-
-@pytest.mark.parametrize("changes, message", [
-    ({"n": 0}, "n = 0; allowed: 1 or more"),
-    ({"k": 0}, "k = 0; allowed: 1 or more"),
-    ({"drop_rate": 1.2}, "drop_rate = 1.2; allowed: 0 to 1"),
-    ({"parts": ()}, "parts"),
-    ({"parts": ("example",)}, "did you mean 'examples'"),
-    ({"answer": "golden"}, "did you mean 'gold'"),
-    ({"drop": 0.1}, "unknown UncertaintySpec field 'drop'; did you mean 'drop_rate'"),
-])
-def test_an_impossible_setting_is_an_error_of_one_line(changes, message):
-    with pytest.raises(SpecError, match=message) as error:
-        UncertaintySpec.of(**changes)
-    assert "\n" not in str(error.value)
