@@ -5,24 +5,22 @@ Source: Kung et al. 2023 (arXiv 2311.00288), tasks of Super-NaturalInstructions.
 percent of perplexity).
 """
 
-import dataclasses
+import itertools
 
 from ..language.catalogue import described
 from ..language.pretrained import TuneSpec
-from ..language.specs import MapSpec, RoundsSpec
-from ..report import plots, tables
+from ..language.specs import FirstSpec, MapSpec, RoundsSpec
+from ..report import tables
 from ..report.ledger import Claim, Finding
-from ..report.stats import FAILS, HOLDS, OPEN, decide, every, holm, interval, smallest
+from ..report.stats import HOLDS, OPEN, correlation, decide, interval, smallest
 from ..specs import Spec
 from ..store import records
 from . import selecting
 from .common import listed, seeds_of, without
-from .natural_map import first_maps
-from .selecting import FEWER, GROUPS, METHOD, NONE, PAPER_ROUGE, SHARE, gain, named, rise
+from .selecting import GROUPS, gain, grouped, rise
 
 RIGHT = 0.05
 """A smaller difference in ROUGE-L tells no groups apart."""
-STRATEGIES = (METHOD, "high_perplexity", "low_perplexity", "inverse_confidence", "easy", "difficult")
 UNIT = "hundredths of a nat a token"
 
 
@@ -53,7 +51,7 @@ def sample(specs: list[Spec]) -> list[Spec]:
     return []
 
 
-# ---- tables of runs --------------------------------------------------------------------------------------------------
+# ---- tables of runs and of tasks ------------------------------------------------------------------------------------
 
 
 def frame(chapter):
@@ -73,8 +71,39 @@ def frame(chapter):
 
 
 def tested(frame):
-    """The rows on test tasks, of the runs with the most instances of a task."""
+    """The rows on test tasks, of the runs with the most instances of a task; another table as it is."""
+    if "tasks" not in frame:
+        return frame
     return frame[(frame["tasks"] == "test") & (frame["n_instances"] == frame["n_instances"].max())]
+
+
+def maps(chapter):
+    """The maps of the first models, a row a task: seed, key, state, task, uncertainty, probability, rouge_l, group."""
+    import pandas
+
+    chosen = {(r.spec.strategy, r.spec.seed): r.result["selected"][0] for r in chapter.records if is_a(r, RoundsSpec)}
+    found = []
+    for r in (r for r in chapter.records if is_a(r, FirstSpec)):
+        selected = {name: chosen.get((name, r.spec.seed), ()) for name in GROUPS.values()}
+        tasks = pandas.DataFrame(r.result["map"]).assign(seed=r.spec.seed, key=r.spec.key, state=r.state)
+        found.append(grouped(tasks, selected))
+    return pandas.concat(found, ignore_index=True) if found else pandas.DataFrame()
+
+
+def is_a(record, kind) -> bool:
+    """Whether a record is of a kind of run."""
+    return type(record.spec) is kind
+
+
+def groups(chapter):
+    """The groups of the first models' maps, a row a seed and group ("all": every task): value, mean ROUGE-L of the
+    model's own answers; its margin."""
+    import pandas
+
+    tasks = maps(chapter)
+    both = pandas.concat([tasks[tasks["group"] != ""], tasks.assign(group="all")])
+    rows = both.groupby(["seed", "group", "key", "state"])["rouge_l"].mean().rename("value").reset_index()
+    return rows.assign(margin=RIGHT)
 
 
 # ---- claims ----------------------------------------------------------------------------------------------------------
@@ -93,130 +122,48 @@ def more_instances(frame) -> Finding:
     return Finding(decide(interval(values)), text, interval(values), smallest(values))
 
 
+def from_first_to_last(frame):
+    """What random tasks add after the first ones, by seed; how many these are, and how many there are in the end."""
+    rows = tested(frame)
+    sizes = rows.groupby("round")["n_trained"].max()
+    return rise(rows, rounds=[rows["round"].max()]), sizes[0], sizes.iloc[-1]
+
+
 def more_tasks(frame) -> Finding:
     """A0n."""
-    frame = tested(frame)
-    values, form = rise(frame), rise(frame, before=-1, after=0)
-    sizes = frame.groupby("round")["n_trained"].max()
-    text = (
-        f"In {UNIT}, {sizes.iloc[-1] - sizes[0]} random tasks after the first {sizes[0]} add {interval(values)}; "
-        f"the first {sizes[0]} add {interval(form)}."
-    )
+    values, first, last = from_first_to_last(frame)
+    form = interval(rise(tested(frame), rounds=[0], before=-1))
+    text = f"{last - first} random tasks after the first {first} add {interval(values)}; the first {first} add {form}."
     return Finding(decide(interval(values)), text, interval(values), smallest(values))
 
 
-def settled(frame) -> bool:
-    """Whether both controls hold."""
-    return every(control(frame).outcome for control in (more_instances, more_tasks)) == HOLDS
+def uncontrolled(table) -> str:
+    """Why runs decide nothing, in a sentence; nothing where both controls hold, and for a table of groups."""
+    held = "tasks" not in table or {more_instances(table).outcome, more_tasks(table).outcome} == {HOLDS}
+    return "" if held else "The controls do not both hold."
 
 
-def controlled(rule):
-    """A rule that decides only where both controls hold."""
-
-    def decided(frame) -> Finding:
-        finding = rule(tested(frame))
-        if finding.outcome == OPEN or settled(frame):
-            return finding
-        return dataclasses.replace(finding, outcome=OPEN, text=f"{finding.text} The controls do not both hold.")
-
-    return decided
-
-
-def in_order(tasks) -> Finding:
-    """A4n, from the first models' maps."""
-    mean = tasks.groupby(["group", "seed"])["rouge_l"].mean().unstack(0)
-    if not {*GROUPS} <= set(mean):
-        return Finding(OPEN, "A map has no task in one of the groups.", n_seeds=0)
-    steps = [(mean[a] - mean[b]).dropna() for a, b in (("easy", "ambiguous"), ("ambiguous", "difficult"))]
-    some = interval(tasks.groupby("seed")["rouge_l"].mean()).low > RIGHT
-    apart = every(decide(interval(values), RIGHT) for values in steps)
-    fails = some and any(interval(values, holm(2)[0]).high < RIGHT for values in steps)
-    parts = ", ".join(f"{name} {interval(mean[name].dropna())}" for name in ("easy", "ambiguous", "difficult"))
-    weaker = min(steps, key=lambda values: interval(values).mean)
-    outcome = HOLDS if apart == HOLDS else FAILS if fails else OPEN
-    return Finding(outcome, f"ROUGE-L of own answers: {parts}.", interval(weaker), smallest(weaker))
-
-
-ABOUT = "arXiv 2311.00288"
 MEASURE = f"likelihood of the first reference of each test task, of other collections than those trained on, {UNIT}"
-CONTROL = "0: a control asks for a direction."
-NEEDS = "It takes both controls, A0i and A0n, to hold."
-PART = f"{SHARE:.0%} of what random tasks add after the first ones, half of the paper's gain."
+WORLD = selecting.World(
+    "On tasks in natural language", "n", MEASURE,
+    f"ROUGE-L of the first model's own answers, mean of each group of its map; margin: {RIGHT}",
+    "It takes both controls, A0i and A0n, to hold; of the map, neither.",
+    uncontrolled, groups, tested, "+.2f",
+)  # fmt: skip
 CLAIMS = (
     Claim(
-        "A0i",
-        "Control: more instances of a task help that task.",
-        "this study",
+        "A0i", "Control: more instances of a task help that task.", "this study",
         f"likelihood of answers to new instances of the tasks trained on, {UNIT}",
-        "Holds where the most instances of a task give a higher likelihood than the fewest; does not hold where a "
-        "lower one.",
-        CONTROL,
-        more_instances,
+        "Holds where the most instances of a task give a higher likelihood than the fewest; does not hold where lower.",
+        "0: a control asks for a direction.", more_instances,
     ),
     Claim(
-        "A0n",
-        "Control: more random tasks help on other tasks.",
-        "this study",
-        MEASURE,
-        "Holds where the likelihood rises from the first model to the last under random selection; does not hold "
-        "where it falls.",
-        CONTROL,
-        more_tasks,
+        "A0n", "Control: more random tasks help on other tasks.", "this study", MEASURE,
+        "Holds where the likelihood rises from the first model to the last under random selection; does not hold where "
+        "it falls.", "0: a control asks for a direction.", more_tasks,
     ),
-    Claim(
-        "A1n",
-        "Selecting tasks by prompt uncertainty beats random selection and selection by perplexity.",
-        f"{ABOUT}, abstract",
-        MEASURE,
-        "Looks at the gains over random selection and over high and low perplexity, averaged over the rounds. Holds "
-        f"where each lies above 0. Does not hold where one lies below the margin, with Holm's correction. {NEEDS}",
-        PART,
-        controlled(selecting.consistently),
-    ),
-    Claim(
-        "A3n",
-        "Four fifths of the tasks, selected by prompt uncertainty, beat all of them selected otherwise.",
-        f"{ABOUT}, abstract and learning curves",
-        MEASURE,
-        f"Compares the round with {FEWER[0]:.0%} to {FEWER[1]:.0%} of the last round's tasks with the three others' "
-        "last round. Holds where each difference lies above 0. Does not hold where one lies below, with Holm's "
-        f"correction. {NEEDS}",
-        "0: the statement is that fewer are better.",
-        controlled(selecting.with_fewer),
-    ),
-    Claim(
-        "A4n",
-        "The task map tells easy, ambiguous and difficult tasks apart without labels.",
-        f"{ABOUT}, task map",
-        "ROUGE-L of the first model's own answers, mean of each group of its map",
-        "Holds where answers to easy tasks are right more often than to ambiguous ones, and these than to difficult "
-        "ones, by more than the margin. Does not hold where one of the two differences lies below it, with Holm's "
-        f"correction, though some answers are right: more than {RIGHT} over all tasks.",
-        f"{RIGHT} of ROUGE-L.",
-        in_order,
-        table=first_maps,
-    ),
-    Claim(
-        "A5n",
-        "Training on ambiguous tasks helps more than training on random, easy or difficult ones.",
-        f"{ABOUT}, training on groups of the map",
-        MEASURE,
-        "Looks at the gains over the three others, averaged over two rounds as in the paper. Holds where each lies "
-        f"above 0. Does not hold where one lies below the margin, with Holm's correction. {NEEDS}",
-        PART,
-        controlled(selecting.ambiguous),
-    ),
-    Claim(
-        "A6n",
-        "Training on difficult tasks gives no benefit.",
-        f"{ABOUT}, training on groups of the map",
-        MEASURE,
-        "Looks at what two selections of difficult tasks add, less the margin. Holds where this lies below 0, does "
-        f"not hold where it lies above. {NEEDS}",
-        f"{NONE:.0%} of what two selections of random tasks add; in the paper difficult tasks add less than a fifth.",
-        controlled(selecting.no_benefit),
-    ),
-)
+    *selecting.claims(WORLD, "A1", "A3", "A4", "A5", "A6"),
+)  # fmt: skip
 
 
 # ---- answer, figures, tables -----------------------------------------------------------------------------------------
@@ -224,56 +171,45 @@ CLAIMS = (
 
 def answer(chapter) -> str:
     """The answer in a sentence."""
-    frame = tested(chapter.frame)
+    found, added = interval(gain(tested(chapter.frame))), interval(from_first_to_last(chapter.frame)[0])
     end = "; where more training is not shown to help, no selection can be told from another"
-    end = "" if settled(chapter.frame) else end
     return (
-        f"**Tasks of high prompt uncertainty gain {interval(gain(frame, 'random'))} {UNIT} over as many random "
-        f"tasks, which themselves add {interval(rise(frame))} to the first ones{end}.**"
+        f"**Tasks of high prompt uncertainty gain {found} {UNIT} over as many random tasks, which themselves add "
+        f"{added} to the first ones{end if uncontrolled(chapter.frame) else ''}.**"
     )
 
 
-def keyed(frame, strategy: str, values):
-    """Values by seed as values by key of the last round's run, so that those computed again here can be ringed."""
-    rows = frame[(frame["strategy"] == strategy) & (frame["round"] == frame["round"].max())]
-    return values.rename(index=rows.set_index("seed")["key"])
+def agreement(chapter) -> str:
+    """How well the measure repeats, in two sentences."""
+    import pandas
+
+    (mapped,) = (pandas.DataFrame(r.result["map"]) for r in chapter.records if is_a(r, MapSpec))
+    mapped = mapped.dropna(subset=["paraphrased"])
+    words = correlation(mapped["definition"], mapped["paraphrased"])
+    seeds = [one.set_index("task")["uncertainty"] for _, one in maps(chapter).groupby("seed")]
+    both = [pandas.concat(pair, axis=1, join="inner") for pair in itertools.combinations(seeds, 2)]
+    found = [correlation(*shared.to_numpy().T).mean for shared in both if len(shared) > 3]
+    text = f"Over {words.n} tasks, uncertainty by paraphrases and by dropped words have a rank correlation of {words}."
+    return text + (
+        f" The first models of two seeds rank the tasks that both have with a rank correlation of {min(found):.2f} to "
+        f"{max(found):.2f}." if found else ""
+    )  # fmt: skip
 
 
 def figure_gains(chapter):
-    """What tuning adds at all, and what each selection gains over a random one; the paper's gains in proportion."""
-    frame = tested(chapter.frame)
-    sizes = frame.groupby("round")["n_trained"].max()
-    control = {
-        f"first {sizes[0]} tasks": keyed(frame, "random", rise(frame, before=-1, after=0)),
-        f"{sizes.iloc[-1] - sizes[0]} more": keyed(frame, "random", rise(frame)),
-    }
-    there = [name for name in STRATEGIES if name in set(frame["strategy"])]
-    gains = {name: keyed(frame, name, gain(frame, "random", name)) for name in there}
-    figure, (above, below) = plots.panels(2, height=2.3, height_ratios=[2, 1.2 + len(gains)])
-    plots.forest(above, control, again=chapter.again, color=plots.QUIET)
-    above.set(title="Control: what random tasks add", xlim=(min(0.0, above.get_xlim()[0]), None))
-    plots.forest(below, gains, [named(name) for name in gains], chapter.again)
-    theirs, reference = selecting.paper_shares(), interval(rise(frame)).mean
-    marks = [(theirs[name] * reference, y) for y, name in enumerate(gains) if name in theirs]
-    label = "paper, as the same share of what random tasks add"
-    below.plot(*zip(*marks), label=label, **(plots.PAPER | {"linestyle": "", "markersize": 6, "zorder": 6}))
-    below.axvline(0, color=plots.QUIET, linewidth=0.8)
-    below.set(title="Gain over as many random tasks", xlabel="likelihood of right answers (0.01 nats a token)")
-    plots.legend(figure, [below])
-    return plots.finished(figure, chapter.frame)
+    """What each selection gains over a random one; the paper's gains in proportion."""
+    return selecting.figure_gains(chapter, tested(chapter.frame), "0.01 nats a token")
+
+
+def figure_map(chapter):
+    """The first model's map of one seed, in groups, and the paper's."""
+    return selecting.figure_map(chapter, maps(chapter))
 
 
 def table_gains(chapter) -> str:
     """What each selection gains over a random one."""
-    frame, rows = tested(chapter.frame), []
-    for name in STRATEGIES:
-        values, rouge = gain(frame, "random", name), gain(frame.assign(value=frame["rouge"]), "random", name)
-        theirs = selecting.mean_gain(PAPER_ROUGE[name], PAPER_ROUGE["random"]) if name in PAPER_ROUGE else None
-        if len(values):
-            cells = [interval(values), ", ".join(f"{value:+.1f}" for value in values), interval(rouge)]
-            rows.append([named(name), *cells, "–" if theirs is None else f"{theirs:+.2f}"])
-    header = ["selection", f"likelihood, {UNIT}", "by seed", "ROUGE-L, points", "paper, ROUGE-L"]
-    return tables.table("Gains over random selection, averaged over the rounds", "tab-natural-gains", header, rows)
+    measures = {"value": f"likelihood, {UNIT}", "rouge": "ROUGE-L, points"}
+    return selecting.table_gains(chapter, tested(chapter.frame), measures, "+.1f")
 
 
 SETTINGS = {
@@ -298,7 +234,4 @@ def licensed(pools) -> str:
 def table_settings(chapter) -> str:
     """The paper's settings beside ours, folded."""
     spec = next(spec for spec in chapter.specs if isinstance(spec, RoundsSpec))
-    rows = [[what, paper, here(spec)] for what, (paper, here) in SETTINGS.items()]
-    rows.append(["seeds (paper: splits)", 5, len({spec.seed for spec in chapter.specs})])
-    text = tables.table("The paper's settings and ours", "tab-settings-15", ["setting", "paper", "here"], rows)
-    return tables.folded("Settings, beside the paper's", text)
+    return tables.settings(chapter, spec, SETTINGS, "5 splits")

@@ -12,14 +12,14 @@ from ..language.pretrained import TuneSpec
 from ..language.specs import InstructSpec
 from ..report import plots, tables
 from ..report.ledger import Claim, Finding
-from ..report.stats import HOLDS, OPEN, crossed, decide, interval, smallest
+from ..report.stats import HOLDS, OPEN, beats, crossed, decide, interval, smallest
 from ..specs import Spec
 from ..store import records
 from .common import listed, literal, seeds_of, without
-from .selecting import BASELINES, METHOD, beats, named, style
+from .selecting import BASELINES, METHOD, named, style
 
 HUMAN = "human"
-STRATEGIES = ("random", METHOD, "high_perplexity", "low_perplexity")
+STRATEGIES = (METHOD, *BASELINES)
 DRAWS = 20
 """Random subsets of a seed among which a selection is ranked; a single one says more of itself than of the
 selection."""
@@ -52,7 +52,7 @@ def runs(model, dtype, pool, test, measurement, strategies, budgets, passes, tun
     return [*dict.fromkeys(run.first for run in trained), *trained]
 
 
-# ---- claims ----------------------------------------------------------------------------------------------------------
+# ---- tables ----------------------------------------------------------------------------------------------------------
 
 
 def frame(chapter):
@@ -73,12 +73,11 @@ def budgets(frame) -> list[int]:
 def answers(frame, strategy: str, budget: int) -> dict[int, np.ndarray]:
     """By seed, the likelihood of each answer (P,), of random selection the mean over its draws; before tuning with
     budget 0."""
-    rows = frame[frame["n_trained"] == budget]
-    rows = rows if budget == 0 else rows[rows["strategy"] == strategy]
+    rows = frame[(frame["n_trained"] == budget) & ((frame["strategy"] == strategy) | (budget == 0))]
     return {int(seed): -100 * np.mean(one["nll_each"].tolist(), axis=0) for seed, one in rows.groupby("seed")}
 
 
-def gains(frame, over: str, strategy: str, budget: int, before: int | None = None) -> np.ndarray:
+def gains(frame, strategy: str, budget: int, over: str = "random", before: int | None = None) -> np.ndarray:
     """How much likelier each answer is under a strategy than under another, (S, P) over the seeds of both; before:
     the budget of the other, where it is not the same."""
     first, second = answers(frame, over, budget if before is None else before), answers(frame, strategy, budget)
@@ -87,8 +86,14 @@ def gains(frame, over: str, strategy: str, budget: int, before: int | None = Non
 
 def mean_gain(frame, strategy: str = METHOD) -> np.ndarray:
     """The gain over random selection, mean over the budgets: (S, P) over the seeds that have all of them."""
-    each = [gains(frame, "random", strategy, budget) for budget in budgets(frame)]
+    each = [gains(frame, strategy, budget) for budget in budgets(frame)]
     return np.mean(each, axis=0) if len({values.shape for values in each}) == 1 else np.empty((0, 0))
+
+
+def of_more(frame) -> tuple[int, int, np.ndarray]:
+    """The fewest and the most random instructions, and how much likelier each answer is with the most."""
+    few, *_, many = budgets(frame)
+    return few, many, gains(frame, "random", many, before=few)
 
 
 def beaten(frame, strategy: str):
@@ -105,57 +110,51 @@ def draws_of(frame) -> int:
     return int(frame[frame["strategy"] == "random"].groupby("seed")["draw"].nunique().min())
 
 
+# ---- claims ----------------------------------------------------------------------------------------------------------
+
+
 def more_instructions(frame) -> Finding:
     """A0s."""
-    few, *_, many = budgets(frame)
-    values = gains(frame, "random", "random", many, before=few)
-    text = f"{many:,} random instructions rather than {few:,}: {crossed(values)} {UNIT}."
-    return Finding(decide(crossed(values)), text, crossed(values), smallest(values))
+    few, many, values = of_more(frame)
+    found = crossed(values)
+    text = f"{many:,} random instructions rather than {few:,}: {found} {UNIT}."
+    return Finding(decide(found), text, found, smallest(values))
 
 
 def ranked(frame) -> Finding:
     """A2."""
     if missing := [named(name) for name in STRATEGIES if name not in set(frame["strategy"].dropna())]:
         return Finding(OPEN, f"There are no runs of {', '.join(missing)}.", n_seeds=0)
-    share = {name: beaten(frame, name) for name in STRATEGIES[1:]}
-    apart = {name: (share[METHOD] - (0.5 if name == "random" else share[name])).dropna() for name in BASELINES}
+    share = {name: beaten(frame, name) for name in STRATEGIES if name != "random"}
+    apart = {name: (share[METHOD] - share.get(name, 0.5)).dropna() for name in BASELINES}
     values, draws = mean_gain(frame), draws_of(frame)
     parts = ", ".join(f"{named(name)} {interval(shares)}" for name, shares in share.items())
     text = f"Share of the random subsets that are beaten: {parts}; gain over these {crossed(values)} {UNIT}."
-    outcome = beats(apart, MARGIN)
-    if draws < DRAWS:
-        outcome, text = OPEN, f"{text} By {draws} of {DRAWS} random subsets a seed."
-    elif outcome != OPEN and more_instructions(frame).outcome != HOLDS:
-        outcome, text = OPEN, f"{text} The control does not hold."
-    return Finding(outcome, text, crossed(values), smallest(values), min(map(len, apart.values())))
+    found = Finding(beats(apart, MARGIN), text, crossed(values), smallest(values), min(map(len, apart.values())))
+    found = found.unless(f"By {draws} of {DRAWS} random subsets a seed." if draws < DRAWS else "")
+    return found.unless("" if more_instructions(frame).outcome == HOLDS else "The control does not hold.")
 
 
 MEASURE = f"likelihood of answers that people wrote to instructions that are not in the pool, {UNIT}"
 CLAIMS = (
     Claim(
-        "A0s",
-        "Control: many random instructions beat few.",
-        "this study",
+        "A0s", "Control: many random instructions beat few.", "this study",
         f"{MEASURE}; interval over seeds and answers",
-        "Holds where the largest number of random instructions gives a higher likelihood than the smallest, does "
-        "not hold where a lower one.",
-        "0: a control asks for a direction.",
-        more_instructions,
+        "Holds where the largest number of random instructions gives a higher likelihood than the smallest; does not "
+        "hold where a lower one.", "0: a control asks for a direction.", more_instructions,
     ),
     Claim(
         "A2",
         "Selecting the instructions of the highest prompt uncertainty beats random selection and selection by "
         "perplexity.",
         "arXiv 2311.00288, abstract; judged there by GPT-4, ChatGPT and people",
-        f"rank of a selection among {DRAWS} random subsets of its seed by the {MEASURE}, mean over the numbers of "
-        "instructions",
-        "Looks at the share of the random subsets that prompt uncertainty beats, less one half, and less the shares "
-        "of high and low perplexity. Holds where each of the three lies above 0. Does not hold where one lies below "
-        f"the margin, with Holm's correction. It takes {DRAWS} random subsets a seed and the control, A0s, to hold.",
-        f"{MARGIN}: a selection that beats fewer than 60 of 100 random subsets is of no use.",
-        ranked,
+        f"rank of a selection among {DRAWS} random subsets of its seed by the {MEASURE}, mean over their numbers",
+        "Looks at the share of the random subsets that prompt uncertainty beats, less one half, and less the shares of "
+        "high and low perplexity. Holds where each lies above 0; does not hold where one lies below the margin, at "
+        f"Bonferroni's level. It takes {DRAWS} random subsets a seed and the control, A0s, to hold.",
+        f"{MARGIN}: a selection that beats fewer than 60 of 100 random subsets is of no use.", ranked,
     ),
-)
+)  # fmt: skip
 
 
 # ---- answer, figures, tables -----------------------------------------------------------------------------------------
@@ -163,13 +162,11 @@ CLAIMS = (
 
 def answer(chapter) -> str:
     """The answer in a sentence."""
-    few, *_, many = budgets(chapter.frame)
-    control = crossed(gains(chapter.frame, "random", "random", many, before=few))
-    draws = draws_of(chapter.frame)
+    (few, many, control), draws = of_more(chapter.frame), draws_of(chapter.frame)
     return (
-        f"**{many:,} random instructions beat {few:,} by {control} {UNIT}; choosing those of high prompt uncertainty "
-        f"gains {crossed(mean_gain(chapter.frame))} over {draws} random subset{'s' * (draws > 1)} a seed of the same "
-        "size.**"
+        f"**{many:,} random instructions beat {few:,} by {crossed(control)} {UNIT}; choosing those of high prompt "
+        f"uncertainty gains {crossed(mean_gain(chapter.frame))} over {draws} random subset{'s' * (draws > 1)} a seed "
+        "of the same size.**"
     )
 
 
@@ -180,31 +177,27 @@ def figure_gains(chapter):
     before = frame[frame["n_trained"] == 0].groupby("seed")["value"].mean()
     rows = frame[frame["n_trained"] > 0].assign(gain=lambda table: table["value"] - table["seed"].map(before))
     figure, (ax,) = plots.panels(1, height=3.6)
-    there = [name for name in STRATEGIES if name in set(rows["strategy"])]
-    for i, name in enumerate(there):
-        one = rows[rows["strategy"] == name].assign(
-            n=lambda table, i=i: table["n_trained"] * 1.09 ** (i - len(there) / 2)
-        )
+    for i, name in enumerate(name for name in STRATEGIES if name in set(rows["strategy"])):
+        one = rows[rows["strategy"] == name]
+        one = one.assign(n=one["n_trained"] * 1.09 ** (i - len(STRATEGIES) / 2))
         plots.curve(ax, one, "n", "gain", named(name), chapter.again, log=False, **style(name))
     ax.axhline(0, color=plots.QUIET, linewidth=0.8)
     ax.set(ylabel="likelihood above the untuned\nmodel (0.01 nats a token)")
-    budget_axis(ax, budgets(frame), "instructions tuned on (logarithmic)")
+    budget_axis(ax, budgets(frame))
     plots.legend(figure, [ax])
     return plots.finished(figure, frame)
 
 
-def budget_axis(ax, at, label: str):
+def budget_axis(ax, at):
     """A logarithmic axis with a tick for each number of instructions."""
-    from matplotlib.ticker import NullLocator
-
-    ax.set(xscale="log", xlabel=label)
+    ax.set(xscale="log", xlabel="instructions tuned on (logarithmic)")
     ax.set_xticks(list(at), [plots.number(n) for n in at])
-    ax.xaxis.set_minor_locator(NullLocator())
+    ax.minorticks_off()
 
 
 def wins(frame, strategy: str, budget: int) -> list[float]:
     """Answers of a hundred that are likelier than under random selection minus those that are less likely, by seed."""
-    return [100 * float(np.sign(each).mean()) for each in gains(frame, "random", strategy, budget)]
+    return [100 * float(np.sign(each).mean()) for each in gains(frame, strategy, budget)]
 
 
 def figure_wins(chapter):
@@ -219,34 +212,25 @@ def figure_wins(chapter):
     for judge, marker in (("GPT-4", "x"), ("ChatGPT", "+"), ("people", "2")):
         look = plots.PAPER | {"marker": marker, "markersize": 7}
         paper.plot(PAPER_BUDGETS, PAPER_WINS[judge], label=f"paper, judged by {judge}", **look)
-    for ax, title, numbers in (
-        (ours, "Here: by likelihood, of 100 answers", at),
-        (paper, "Paper: counts", PAPER_BUDGETS),
-    ):
+    for ax, title, numbers in ((ours, "Here: by likelihood, of 100 answers", at), (paper, "Paper", PAPER_BUDGETS)):
         ax.axhline(0, color=plots.QUIET, linewidth=0.8)
+        budget_axis(ax, numbers)
         ax.set(title=title, ylabel="wins - losses")
-        budget_axis(ax, numbers, "" if ax is ours else "instructions tuned on (logarithmic)")
+    ours.set_xlabel("")
     plots.legend(figure, [paper])
     return plots.finished(figure, chapter.frame)
 
 
 def table_results(chapter) -> str:
-    """By selection and number of instructions: tokens tuned on, gains over random selection, wins minus losses."""
-    frame, rows = chapter.frame, []
-    tokens = chapter.curves.groupby(["strategy", "budget"])[["tokens", "passes"]].mean()
-    for name, n in tokens.index:
-        each, before = gains(frame, "random", name, n), gains(frame, name, name, n, before=0)
-        over = [crossed(each), raw(each.mean(axis=1)), raw(wins(frame, name, n), 0)] if each.any() else ["–"] * 3
-        rows.append(
-            [named(name), n, f"{tokens['tokens'][name, n] / tokens['passes'][name, n]:,.0f}", crossed(before), *over]
-        )
-    header = ["selection", "instructions", "tokens", "over the untuned", "over random", "by seed", "wins - losses"]
+    """By selection and number of instructions: tokens tuned on, gains over no tuning and over random selection."""
+    rows, curves = [], chapter.curves.assign(tokens=lambda table: table["tokens"] / table["passes"])
+    for (name, n), tokens in curves.groupby(["strategy", "budget"])["tokens"].mean().items():
+        each = gains(chapter.frame, name, n)
+        raw = ", ".join(f"{value:+.1f}" for value in each.mean(axis=1)) if each.any() else "–"
+        over, before = crossed(each) if each.any() else "–", crossed(gains(chapter.frame, name, n, before=0))
+        rows.append([named(name), n, f"{tokens:,.0f}", before, over, raw])
+    header = ["selection", "instructions", "tokens", "over the untuned", "over random", "by seed"]
     return tables.table(f"Gains in {UNIT}, over seeds and answers", "tab-instructions-results", header, rows)
-
-
-def raw(values, digits: int = 1) -> str:
-    """Values of the seeds."""
-    return ", ".join(f"{value:+.{digits}f}" for value in values)
 
 
 def licensed(name: str) -> str:
@@ -272,9 +256,4 @@ SETTINGS = {
 def table_settings(chapter) -> str:
     """What is known of the paper's settings beside ours, folded."""
     spec = next(spec for spec in chapter.specs if isinstance(spec, InstructSpec))
-    rows = [[what, paper, here(spec)] for what, (paper, here) in SETTINGS.items()]
-    rows.append(["seeds", "not established", len({spec.seed for spec in chapter.specs})])
-    return tables.folded(
-        "Settings, beside the paper's",
-        tables.table("The paper's settings and ours", "tab-settings-16", ["setting", "paper", "here"], rows),
-    )
+    return tables.settings(chapter, spec, SETTINGS, "not established")

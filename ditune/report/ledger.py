@@ -11,7 +11,7 @@ could have seen), *out of reach* (of what). Runs of earlier sources are named be
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .stats import FAILS, HOLDS, OPEN, Bounds, Interval, decisions, digits, every, interval, smallest
 
@@ -62,6 +62,11 @@ def compared(changes: dict, margin: float = 0.0, sign: int = 1) -> tuple[dict[st
     weakest = min(found, key=lambda name: signed[name].mean)
     text = ", ".join(f"{name}: {one}" for name, one in found.items())
     return outcomes, Finding(every(outcomes.values()), text, found[weakest], least, min(one.n for one in found.values()))
+
+
+    def unless(self, why: str) -> "Finding":
+        """The same, which settles nothing where there is a reason: a control that does not hold, a table that is no test."""
+        return replace(self, outcome=OPEN, text=f"{self.text} {why}") if why else self
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,18 @@ class Interval:
         mean, low, high = (round(value, 2) + 0.0 for value in (self.mean, self.low, self.high))  # 0.00, not -0.00
         return "–" if self.n == 0 else f"{mean:.2f} [{low:.2f}, {high:.2f}]" if self.n > 1 else f"{mean:.2f}"
 
+    def __format__(self, spec: str) -> str:
+        """With other digits, or signs: f"{found:+.3f}".
+
+        >>> f"{interval([0.01, 0.02, 0.03]):+.3f}"
+        '+0.020 [-0.005, +0.045]'
+        """
+        if not spec or not self.n:
+            return str(self)
+        digits = int(spec.rstrip("f").rpartition(".")[2])
+        mean, low, high = (f"{round(value, digits) + 0.0:{spec}}" for value in (self.mean, self.low, self.high))
+        return f"{mean} [{low}, {high}]" if self.n > 1 else mean
+
     @property
     def half(self) -> float:
         """Half of its width."""
@@ -171,6 +183,19 @@ def decisions(found: dict[str, Interval], margin: float = 0.0) -> dict[str, str]
     {'a': 'holds', 'b': 'open'}
     """
     return {name: decide(one, margin) for name, one in holm_intervals(found, margin).items()}
+
+
+def beats(gains: dict, margin: float = 0.0) -> str:
+    """Whether something is better than each of several others, {other: gains by seed}: HOLDS where every interval lies
+    above 0; FAILS where one lies below the margin, at Bonferroni's level; OPEN otherwise.
+
+    >>> beats({"a": [1.0, 1.1, 0.9], "b": [2.0, 2.1, 1.9]}), beats({"a": [0.0, 0.1, -0.1], "b": [9.0, 0.0, 3.0]}, 0.5)
+    ('holds', 'fails')
+    """
+    if gains and all(interval(values).low > 0 for values in gains.values()):
+        return HOLDS
+    level = holm(max(1, len(gains)))[0]
+    return FAILS if any(interval(values, level).high < margin for values in gains.values()) else OPEN
 
 
 def distance(found: Interval, margin: float) -> float:

@@ -31,6 +31,15 @@ def folded(title: str, text: str) -> str:
     return f"::::{{dropdown}} {title}\n\n{text}\n::::"
 
 
+def settings(chapter, spec, rows: dict, seeds="–") -> str:
+    """The paper's settings beside those of a spec, folded. rows: {setting: (the paper's, ours: a function of the spec)};
+    seeds: the paper's."""
+    cells = [[name, paper, here(spec)] for name, (paper, here) in rows.items()]
+    cells.append(["seeds", seeds, len({spec.seed for spec in chapter.specs})])
+    text = table("The paper's settings and ours", f"tab-settings-{chapter.name[:2]}", ["setting", "paper", "here"], cells)
+    return folded("Settings, beside the paper's", text)
+
+
 def by_cell(cells: dict, header: list[str], measures: dict[str, tuple], caption: str, name: str) -> str:
     """A row for each cell of runs, {tuple of what names it: rows}: mean and interval of each measure, {heading: (evaluation set,
     column)}, the column exact_match where it is not given, and the seeds' values of the first one."""
