@@ -47,6 +47,11 @@ class Finding:
             return cls(outcome, text, values.effect, values.smallest)
         return cls(outcome, text, interval(values), smallest(values))
 
+    def unless(self, why: str) -> "Finding":
+        """The same, which settles nothing where there is a reason: a control that does not hold, a table that is no
+        test."""
+        return replace(self, outcome=OPEN, text=f"{self.text} {why}") if why else self
+
 
 def compared(changes: dict, margin: float = 0.0, sign: int = 1) -> tuple[dict[str, str], Finding]:
     """Several changes, {name: values by seed}, decided at Holm's levels: for each whether it is above the margin, with sign -1
@@ -62,11 +67,6 @@ def compared(changes: dict, margin: float = 0.0, sign: int = 1) -> tuple[dict[st
     weakest = min(found, key=lambda name: signed[name].mean)
     text = ", ".join(f"{name}: {one}" for name, one in found.items())
     return outcomes, Finding(every(outcomes.values()), text, found[weakest], least, min(one.n for one in found.values()))
-
-
-    def unless(self, why: str) -> "Finding":
-        """The same, which settles nothing where there is a reason: a control that does not hold, a table that is no test."""
-        return replace(self, outcome=OPEN, text=f"{self.text} {why}") if why else self
 
 
 @dataclass(frozen=True)
