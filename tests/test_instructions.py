@@ -160,15 +160,6 @@ def test_made_answers_are_right():
             assert answer.split(" they are ")[1].startswith(first) and answer.endswith((f"{first}.", f"{last}."))
 
 
-@given(st.integers(1, 12), st.integers(1, 8), st.integers(0, 99))
-def test_the_vendi_score_is_the_exponential_of_the_entropy_of_the_similarities(n_texts, width, seed):
-    x = np.random.default_rng(seed).normal(size=(n_texts, width))
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
-    values = np.linalg.eigvalsh(x @ x.T / n_texts).clip(1e-15)
-    assert vendi(x) == pytest.approx(np.exp(-(values * np.log(values)).sum()), rel=1e-6)
-    assert 1 - 1e-6 <= vendi(x) <= n_texts + 1e-6 and vendi(np.concatenate([x, x])) == pytest.approx(vendi(x))
-
-
 def test_texts_on_one_subject_are_less_diverse_than_texts_on_several():
     one, several = ([i.pair[0] for i in load("made_general")[start::step][:60]] for start, step in ((0, 6), (0, 1)))
     vectors = embed(several, "tiny")

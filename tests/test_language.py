@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ditune.language.tuning
-from ditune.active.scorers import Prompts, RewriterScorer, Rows
-from ditune.active.uncertainty import PromptTask, Segment, UncertaintySpec, measure
-from ditune.language.pretrained import Pretrained, TuneSpec, adapt, load, plain
+from ditune.active.scorers import Prompts, Rows
+from ditune.language.pretrained import TuneSpec, adapt, load, plain
 from ditune.language.tuning import (
     LanguageScorer,
     answer_nll,
@@ -22,9 +21,6 @@ from ditune.language.tuning import (
     mean_nll,
     train,
 )
-from ditune.rewriting.model import initial, layout, to_transformers, unflatten
-from ditune.rewriting.specs import ModelSpec
-from ditune.rewriting.tasks import Alphabet
 
 PAIRS = [("Add 2 and 3.", "5"), ("Say hi, in English and then in French.", "hi, salut"), ("x", "a longer answer"), ("Name a day.", "Monday")]
 SMALL = TuneSpec(rank=4, alpha=8, n_steps=6, batch_size=3, lr=1e-2, warmup_share=0.2)
@@ -97,18 +93,6 @@ def test_greedy_answers_equal_those_of_generate(lm):
     assert held_back == [generated(lm, row, 5, suppress_tokens=list(tokens)) for row in prompts.rows().lists()]
 
 
-def test_a_rewriter_scores_the_same_as_a_transformers_model():
-    spec, signs = ModelSpec(n_layer=2, n_head=2, n_embd=16), Alphabet(6)
-    shapes = layout(spec, signs.n_tokens, 40)
-    flat = initial(spec, shapes, 0)
-    flat = flat + 0.3 * torch.randn(flat.shape, generator=torch.Generator().manual_seed(0))
-    prompts, answers = random_prompts(n_letters=6)
-    theirs = LanguageScorer(Pretrained("rewriter", to_transformers(spec, shapes, flat[0]), None, signs.eos))
-    ours = RewriterScorer(spec, unflatten(flat, shapes), signs)
-    torch.testing.assert_close(theirs.log_likelihood(prompts, answers), ours.log_likelihood(prompts, answers), rtol=1e-4, atol=1e-5)
-    assert theirs.greedy(prompts, 6).lists() == ours.greedy(prompts, 6).lists()
-
-
 def test_a_continuation_ends_with_the_text_that_stops_it(lm):
     texts = ["def f(x):", "Hello, wor"]
     whole = complete(lm, texts, 20)
@@ -122,16 +106,6 @@ def test_a_prompt_beyond_the_models_positions_is_refused(lm):
     prompts = Prompts(Rows.of([(5,) * 4000]), torch.tensor([0]), Rows.of([(5,) * 90]))
     with pytest.raises(ValueError, match="have up to 4190 tokens; the model 'tiny' has 4096 positions"):
         LanguageScorer(lm).greedy(prompts, 100)
-
-
-def test_prompt_uncertainty_is_measured_with_a_pretrained_model(lm):
-    prompt = (Segment.words("Tell me what day comes after this one", lambda word: lm.encode(" " + word), "definition"),)
-    task = PromptTask("days", prompt, tuple(lm.encode(f" {day}:") for day in ("Monday", "Sunday")))
-    spec = UncertaintySpec(n=2, k=3, max_tokens=4)
-    scores = measure(LanguageScorer(lm), [task], spec, seed=0)
-    answer = generated(lm, (*(t for unit in prompt[0].units for t in unit), *task.inputs[1]), 4)
-    assert scores.answers[0][1] == answer
-    assert (scores.p[0, :, 1:] != scores.p[0, :, :1]).any() and ((scores.p > 0) & (scores.p < 1)).all()
 
 
 def test_the_loss_of_answers_equals_that_of_full_logits_with_labels(lm):

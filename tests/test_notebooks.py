@@ -1,7 +1,6 @@
 """Notebooks: parameters are checked before anything starts; executing twice gives the same bytes."""
 
 import json
-import os
 from pathlib import Path
 
 import nbformat
@@ -192,7 +191,3 @@ def test_outputs_do_not_change_the_fingerprint(study_folder):
     content["cells"][0].update(outputs=[{"output_type": "stream", "name": "stdout", "text": "x"}], execution_count=3)
     path.write_text(json.dumps(content))
     assert notebooks.fingerprint(planned) == before
-
-
-def test_home_is_where_the_environment_says(study_folder):
-    assert records.home() == study_folder / "home" == Path(os.environ["DITUNE_HOME"])

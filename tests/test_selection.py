@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ditune.active import specs
-from ditune.active.selection import STRATEGIES, Candidates, groups, k_centre, quotas, select
+from ditune.active.selection import STRATEGIES, Candidates, groups, k_centre, select
 from ditune.specs import SpecError
 
 
@@ -139,14 +139,6 @@ def test_diversity_stays_away_from_what_was_trained_on_and_uncertainty_in_its_qu
     u = of(tasks, "uncertainty")
     assert set(chosen("uncertainty_diversity", tasks, 6)) <= set(sorted(u, key=u.get)[-10:])
     assert chosen("uncertainty_diversity", tasks, 20) == chosen("uncertainty", tasks, 20)
-
-
-@given(st.integers(0, 50), st.floats(0, 1), st.integers(0, 30), st.integers(0, 30))
-def test_quotas_are_the_shares_as_far_as_there_are_tasks(n, share, n_rewriting, n_decision):
-    rewriting, decision = quotas(n, share, n_rewriting, n_decision)
-    assert 0 <= rewriting <= n_rewriting and 0 <= decision <= n_decision and rewriting + decision == min(n, n_rewriting + n_decision)
-    if rewriting < n_rewriting and decision < n_decision:
-        assert decision == round(n * share)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

@@ -47,20 +47,3 @@ def test_only_what_differs_is_bold():
     changed = rows(specs(task={"x_len": 5}, train={"optimizer": "muon", "muon_lr": 0.02}, n_test=500))
     bold = [name for name, value in changed.items() if "**" in value]
     assert bold == ["length of x", "optimiser", "peak rate of Muon", "examples of each test"]
-
-
-def test_several_values_are_a_range_or_a_list():
-    assert rows(specs(n_rules=(10, 300, 20)))["rules I"] == "**10 to 300, 3 values**" and rows(specs())["seeds"] == "2"
-    tails = [*specs(), *specs(task={"tail_alpha": 0.5})]
-    assert rows(tails)["long tail"] == "**none; 0.5**"
-    mixes = specs(task={"families": ["repeated", "periodic"], "k": [2, 3]})
-    found = rows(mixes + specs(task={"families": ["mirrored"], "k": [2, 4]}))
-    assert (
-        found["families of words"] == "**repeated + periodic; mirrored**"
-        and found["constrainedness k"] == "**2 to 3; 2 to 4**"
-    )
-
-
-def test_passes_over_the_data_are_steps_times_batch_over_examples():
-    found = rows(specs(task={"n_examples": 128_000}, train={"n_steps": 500}))
-    assert found["steps (passes over the data)"] == "**500 (0.5 passes)**"
