@@ -193,6 +193,10 @@ def test_what_is_computed_again_is_compared_with_the_record(home):
     data["result"]["metrics"]["unseen"]["exact_match"] = 0.01
     records.save(data, records.results())
     assert all(check.agrees for check in checks.of(specs)), "with other versions a difference as between seeds agrees"
+    data["result"]["curve"][0]["loss"] *= 1.02
+    records.save(data, records.results())
+    (found,) = [check for check in checks.of(specs) if not check.agrees]
+    assert found.first_loss == pytest.approx(1 / 51), "but not where the training began otherwise"
 
 
 def test_a_sample_of_what_is_recorded_is_computed_again_once(home, monkeypatch):

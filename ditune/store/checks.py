@@ -19,6 +19,8 @@ NIGHTS = 28
 """In so many nights everything is computed again."""
 LEAST = 0.02
 """A smaller difference is none: about the standard error of a share of 500 test answers."""
+ALIKE = 0.01
+"""Trainings of one spec are alike if their first recorded losses differ by at most this share; by rounding it is 1e-4."""
 MEASURES = ("exact_match", "nll", "rouge_l", "pass_1")
 
 
@@ -35,10 +37,12 @@ class Check:
     """The largest difference of a measure."""
     allowed: float
     """The largest difference that two seeds of the cell would show."""
+    first_loss: float = 0.0
+    """The difference of the first recorded losses, as a share; 0 where none are recorded."""
 
     @property
     def agrees(self) -> bool:
-        return self.equal or (not self.comparable and self.difference <= self.allowed)
+        return self.equal or (not self.comparable and self.difference <= self.allowed and self.first_loss <= ALIKE)
 
 
 def of(specs: list[Spec]) -> list[Check]:
@@ -56,7 +60,9 @@ def compared(spec: Spec, old: dict, new: dict, allowed: float) -> Check:
     )
     before, after = measured(old["result"]), measured(new["result"])
     difference = max((abs(after.get(name, math.inf) - value) for name, value in before.items()), default=0.0)
-    return Check(spec, records.repeatable(old) == records.repeatable(new), same, difference, allowed)
+    losses = [data["result"]["curve"][0].get("loss") if data["result"].get("curve") else None for data in (old, new)]
+    first_loss = abs(losses[1] / losses[0] - 1) if all(losses) else 0.0
+    return Check(spec, records.repeatable(old) == records.repeatable(new), same, difference, allowed, first_loss)
 
 
 def measured(result: dict) -> dict[str, float]:
@@ -92,9 +98,10 @@ def in_words(checks: list[Check], n_runs: int) -> str:
     """How far this machine agrees, in a sentence; what does not agree is named in bold."""
     if not checks:
         return f"None of the {n_runs} recorded runs was computed again here."
-    agree, largest = sum(check.agrees for check in checks), max(check.difference for check in checks)
-    equal = sum(check.equal for check in checks)
-    how = "to the last bit" if equal == len(checks) else f"{equal} to the last bit, largest difference {largest:.2g}"
+    agree, equal = sum(check.agrees for check in checks), sum(check.equal for check in checks)
+    largest, first = (max(getattr(check, name) for check in checks) for name in ("difference", "first_loss"))
+    how = f"{equal} to the last bit, first losses within a share of {first:.1g}, results within {largest:.2g}"
+    how = "to the last bit" if equal == len(checks) else how
     text = f"Computed again here: {agree} of {len(checks)} agree, {how}."
     wrong = [f"{c.spec.key} (difference {c.difference:.2g}, allowed {c.allowed:.2g})" for c in checks if not c.agrees]
     return text + (f" **These do not agree: {', '.join(wrong)}.**" if wrong else "")
