@@ -24,7 +24,7 @@ book: env
 
 test: env-test
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 env: $(STAMP)
 env-test: $(STAMP)-test
