@@ -7,16 +7,8 @@ import torch
 import torch.nn.functional as F
 from conftest import Killed, kill_after
 
-from ditune.active.loop import (
-    Training,
-    exact_match,
-    initial_tasks,
-    measure_candidates,
-    representations,
-    scorer_of,
-    select_run,
-    uncertainty_spec,
-)
+from ditune.active import loop
+from ditune.active.loop import Training, measure_candidates, representations, scorer_of, select_run, uncertainty_spec
 from ditune.active.pool import pool_tasks
 from ditune.active.selection import Candidates, select
 from ditune.active.specs import STRATEGIES, SelectSpec
@@ -79,7 +71,7 @@ def test_exact_match_is_that_of_greedy_answers():
     few = replace(pool, tokens=pool.tokens[:4], family=pool.family[:4], decision=pool.decision[:4])
     rows = few.rows(torch.arange(4))
     right = (greedy(spec.model, training.weights(), rows[None, :, :-5], 5)[0] == rows[:, -5:]).all(1).double()
-    found = exact_match(spec, training.weights(), few)
+    found = loop.exact_match(spec, training.weights(), few)
     assert 0 < found["exact_match"] == right.mean().item() < 1 and found["n"] == 16
     for name in ("family", "kind"):
         assert sum(share * n for share, n in found["slices"][name].values()) == pytest.approx(right.sum().item())
@@ -133,7 +125,7 @@ def test_tasks_without_a_definition_or_with_fewer_instances_than_n_can_be_select
 def test_each_run_starts_alike_selects_its_shares_and_ends_with_a_smaller_selection_where_the_pool_is_used_up(results, strategy):
     spec = small(strategy=strategy, n_rounds=3)
     result, random = results(spec), results(small(n_rounds=3))
-    assert result["selected"][0] == random["selected"][0] == initial_tasks(spec, pool_tasks(spec.pool, 0)).tolist()
+    assert result["selected"][0] == random["selected"][0] == loop.initial_tasks(spec, pool_tasks(spec.pool, 0)).tolist()
     assert result["metrics"]["round 0"] == random["metrics"]["round 0"]
     assert [len(numbers) for numbers in result["selected"]] == [8, 8, 8, 6]
     assert sorted(sum(result["selected"], [])) == list(range(30))

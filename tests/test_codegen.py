@@ -9,14 +9,7 @@ import pytest
 from hostile import CHEATS, FORGERIES, GREEDY
 
 from ditune.language.catalogue import BENCHMARKS
-from ditune.language.codegen import (
-    FUNCTION_STOPS,
-    MODULE_STOPS,
-    Problem,
-    check,
-    check_all,
-    load,
-)
+from ditune.language.codegen import FUNCTION_STOPS, MODULE_STOPS, Problem, check, check_all, load
 from ditune.sandbox import programs
 from ditune.sandbox.programs import Limits, SandboxError, missing_protections, run
 from ditune.specs import SpecError

@@ -10,17 +10,7 @@ from hypothesis import strategies as st
 import ditune.language.tuning
 from ditune.active.scorers import Prompts, Rows
 from ditune.language.pretrained import TuneSpec, adapt, load, plain
-from ditune.language.tuning import (
-    LanguageScorer,
-    answer_nll,
-    backward,
-    batch,
-    buckets,
-    complete,
-    encoded,
-    mean_nll,
-    train,
-)
+from ditune.language.tuning import LanguageScorer, answer_nll, batch, buckets, complete, encoded, mean_nll, train
 
 PAIRS = [("Add 2 and 3.", "5"), ("Say hi, in English and then in French.", "hi, salut"), ("x", "a longer answer"), ("Name a day.", "Monday")]
 SMALL = TuneSpec(rank=4, alpha=8, n_steps=6, batch_size=3, lr=1e-2, warmup_share=0.2)
@@ -162,7 +152,7 @@ def test_the_gradient_does_not_depend_on_how_the_batch_is_split(lm, monkeypatch)
     for tokens in (1, 1 << 10):
         monkeypatch.setattr(ditune.language.tuning, "TRAIN_TOKENS", tokens)
         tuned.model.zero_grad()
-        loss = backward(tuned, examples)
+        loss = ditune.language.tuning.backward(tuned, examples)
         gradients.append([p.grad.clone() for p in tuned.model.parameters() if p.requires_grad])
     torch.testing.assert_close(*gradients, rtol=1e-3, atol=1e-6)
     assert loss == pytest.approx(answer_nll(tuned, examples).sum().item() / sum(len(a) for _, a in examples), rel=1e-5)

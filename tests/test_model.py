@@ -5,23 +5,8 @@ import functools
 import pytest
 import torch
 
-from ditune.rewriting.model import (
-    HF_LAYER,
-    HF_WHOLE,
-    Attend,
-    attend,
-    compiled_layer,
-    forward,
-    from_transformers,
-    gelu,
-    initial,
-    layer,
-    layout,
-    rotary,
-    sizes,
-    to_transformers,
-    unflatten,
-)
+from ditune.rewriting import model as gpt
+from ditune.rewriting.model import HF_LAYER, HF_WHOLE, forward, gelu, initial, rotary, to_transformers, unflatten
 from ditune.rewriting.specs import ModelSpec
 
 TOKENS, POSITIONS = 17, 12
@@ -30,7 +15,7 @@ TOKENS, POSITIONS = 17, 12
 def small(position="learned", seed=0, n_models=1):
     """A small model with weights far from their initial values, so that every one of them matters."""
     spec = ModelSpec(n_layer=2, n_head=2, n_embd=8, position=position)
-    shapes = layout(spec, TOKENS, POSITIONS)
+    shapes = gpt.layout(spec, TOKENS, POSITIONS)
     random = torch.Generator().manual_seed(seed)
     flat = torch.cat([initial(spec, shapes, seed + m) for m in range(n_models)])
     return spec, shapes, flat + 0.3 * torch.randn(flat.shape, generator=random)
@@ -63,12 +48,12 @@ def test_weights_are_views_that_fill_one_tensor_without_overlap():
     _, shapes, flat = small(n_models=2)
     for number, weight in enumerate(unflatten(flat, shapes).values()):
         weight.fill_(number)
-    assert torch.equal(flat[1], torch.arange(len(shapes)).repeat_interleave(torch.tensor(sizes(shapes))).float())
+    assert torch.equal(flat[1], torch.arange(len(shapes)).repeat_interleave(torch.tensor(gpt.sizes(shapes))).float())
 
 
 def test_conversion_there_and_back_changes_nothing():
     spec, shapes, flat = small()
-    spec_back, shapes_back, flat_back = from_transformers(to_transformers(spec, shapes, flat[0]))
+    spec_back, shapes_back, flat_back = gpt.from_transformers(to_transformers(spec, shapes, flat[0]))
     assert spec_back == spec and shapes_back == shapes and torch.equal(flat_back, flat[0])
 
 
@@ -77,7 +62,7 @@ def test_initial_weights_have_the_spread_of_transformers():
 
     spec = ModelSpec(n_layer=3, n_head=4, n_embd=64)
     theirs = GPT2LMHeadModel(GPT2Config(vocab_size=31, n_positions=29, n_embd=64, n_layer=3, n_head=4, bos_token_id=None, eos_token_id=None))
-    _, shapes, expected = from_transformers(theirs)
+    _, shapes, expected = gpt.from_transformers(theirs)
     ours = unflatten(initial(spec, shapes, 0), shapes)
     for name, weight in unflatten(expected[None], shapes).items():
         assert ours[name].std().item() == pytest.approx(weight.std().item(), rel=0.08, abs=1e-6), name
@@ -148,8 +133,8 @@ def test_attention_and_its_slope_equal_torchs_scaled_dot_product(start):
     qkv = torch.randn(2, 9, 3, 3, 4, dtype=torch.float64, generator=random, requires_grad=True)
     q, k, v = qkv.permute(2, 0, 3, 1, 4)
     whole = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-    torch.testing.assert_close(attend(q[:, :, start:], k, v), whole[:, :, start:])
-    expected, ours = whole.transpose(1, 2)[:, start:], Attend.apply(qkv, start)
+    torch.testing.assert_close(gpt.attend(q[:, :, start:], k, v), whole[:, :, start:])
+    expected, ours = whole.transpose(1, 2)[:, start:], gpt.Attend.apply(qkv, start)
     torch.testing.assert_close(ours, expected)
     weight = torch.randn(expected.shape, dtype=torch.float64, generator=random)
     slopes = [torch.autograd.grad((y * weight).sum(), qkv)[0] for y in (ours, expected)]
@@ -181,7 +166,7 @@ def test_the_compiled_layer_equals_the_eager_one_in_two_graphs(monkeypatch, posi
     spec, shapes, flat = small(position, n_models=2)
     spec, tokens = spec.replace(n_layer=2), rows(n_models=2)
     results = []
-    for one in (layer, compiled_layer.__wrapped__()):
+    for one in (gpt.layer, gpt.compiled_layer.__wrapped__()):
         leaf = flat.clone().requires_grad_(True)
         logits = forward(spec, unflatten(leaf, shapes), tokens, 4, one)
         results.append((logits, *torch.autograd.grad(logits.square().mean(), leaf)))

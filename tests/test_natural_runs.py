@@ -9,30 +9,12 @@ from conftest import Killed, clone, kill_after, nothing
 
 from ditune.active.scorers import Prompts, Rows
 from ditune.active.uncertainty import UncertaintySpec, perturbed
-from ditune.language import instructions, natural_runs
+from ditune.language import instructions, natural_runs, prompting
 from ditune.language.natural import KINDS, SPLITS, Task, usable
 from ditune.language.natural import load as pool
-from ditune.language.natural_runs import (
-    first_run,
-    instruct_run,
-    instructions_run,
-    map_run,
-    rounds_run,
-    selected_instructions,
-    selected_tasks,
-    split_of,
-)
+from ditune.language.natural_runs import first_run, instructions_run, map_run, rounds_run, selected_tasks, split_of
 from ditune.language.pretrained import Pretrained, TuneSpec, load
-from ditune.language.prompting import (
-    OwnScorer,
-    Template,
-    answer_measures,
-    by_definition,
-    by_paraphrases,
-    gold_nll,
-    n_examples,
-    pairs,
-)
+from ditune.language.prompting import OwnScorer, Template, answer_measures, by_paraphrases, gold_nll, n_examples, pairs
 from ditune.language.specs import SELECTIONS, FirstSpec, InstructionsSpec, InstructSpec, MapSpec, RoundsSpec
 from ditune.language.tuning import LanguageScorer
 from ditune.specs import SpecError
@@ -108,7 +90,7 @@ def test_measures_are_those_of_whole_prompts_read_one_by_one():
         assert others[r] == pytest.approx(sum(moved) / 2, abs=2e-6)
     heads = perturbed(prompts[0].prompt, 2, 0.2, 7, prompts[0].name, ("definition",)).lists()
     p = [[plain_probability(lm, heads[j] + prompts[0].inputs[i], answers[0][i], 2) for j in range(3)] for i in range(2)]
-    of_definition = by_definition(scorer, prompts, [tasks[0], replace(tasks[1], paraphrases=())], how, 7)
+    of_definition = prompting.by_definition(scorer, prompts, [tasks[0], replace(tasks[1], paraphrases=())], how, 7)
     assert of_definition == [pytest.approx(sum(abs(each[j] - each[0]) for each in p for j in (1, 2)) / 4, abs=2e-6), None]
     right = pairs(prompts[0], 2, lm.eos, 10_000)
     assert gold_nll(LanguageScorer(lm), prompts[:1], 2)[0] == pytest.approx(-sum(torch.tensor(plain_probability(lm, x, y[:-1])).log() for x, y in right).item() / 2, abs=1e-4)
@@ -229,11 +211,11 @@ def test_every_strategy_selects_from_the_columns_that_it_is_given(strategy):
 def test_a_tuning_on_instructions_starts_from_the_pretrained_model_at_every_budget(home):
     spec = InstructSpec.of(**SHARED | {"most_letters": 200}, pool="made_general", test=["made_reasoning"], n_candidates=5, n_test=3, strategy="uncertainty", budgets=[1, 3], passes=2.0, tune=TUNE)
     first = instructions_run(spec.first, home / "first.safetensors")
-    found = instruct_run(spec, home / "i.safetensors", nothing, first)
-    alone = instruct_run(spec.replace(budgets=(3,)), home / "j.safetensors", nothing, first)
+    found = natural_runs.instruct_run(spec, home / "i.safetensors", nothing, first)
+    alone = natural_runs.instruct_run(spec.replace(budgets=(3,)), home / "j.safetensors", nothing, first)
     assert found["metrics"]["budget 3"] == alone["metrics"]["budget 3"] and list(found["metrics"]) == ["budget 1", "budget 3"]
     columns = first["map"]
     highest = sorted(range(5), key=lambda i: -columns["uncertainty"][i])
-    assert found["selected"] == sorted(highest[:3]) and selected_instructions(spec, columns, 1) == highest[:1]
+    assert found["selected"] == sorted(highest[:3]) and natural_runs.selected_instructions(spec, columns, 1) == highest[:1]
     rows = instructions.tests_of(("made_reasoning",), 3, 200)["made_reasoning"]
     assert found["metrics"]["budget 1"]["n"] == len(rows) == 3

@@ -11,17 +11,7 @@ from ditune.rewriting import running
 from ditune.rewriting.evaluate import greedy
 from ditune.rewriting.markov import MarkovAlgorithm, Rule
 from ditune.rewriting.rules import make_rules
-from ditune.rewriting.running import (
-    Query,
-    Rewriter,
-    algorithm_metrics,
-    algorithms,
-    exact,
-    execute,
-    in_order,
-    oracle,
-    prompted,
-)
+from ditune.rewriting.running import Query, Rewriter, algorithms, exact, execute, in_order, oracle, prompted
 from ditune.rewriting.specs import AlgorithmSpec, TaskSpec
 from ditune.rewriting.tasks import unseen_examples
 from ditune.rewriting.train import Pack
@@ -148,7 +138,7 @@ def test_a_run_follows_the_exact_one_just_where_all_queries_of_the_exact_one_are
 @pytest.mark.parametrize("harness", HARNESSES)
 def test_what_is_measured_is_what_counting_gives(harness):
     traces, model, test = some_traces(n=20), Flawed(), {"unseen": {"exact_match": 0.5}, "no_ops": {"exact_match": 0.25}}
-    found, truth = algorithm_metrics(model, harness, traces, test), execute(harness, traces, exact)
+    found, truth = running.algorithm_metrics(model, harness, traces, test), execute(harness, traces, exact)
     runs = execute(harness, traces, model.answers)
     asked = [(query, right) for run in truth for query, right in zip(run.queries, model.right(run.queries))]
     a, r = ([right for query, right in asked if any(rule.x in query.word for rule in query.rules) == applies] for applies in (True, False))

@@ -1,19 +1,9 @@
 """The scorer: likelihoods and greedy answers, batched and with shared heads, against a token at a time."""
 
+import asked
 import pytest
 import torch
-from asked import (
-    POSITIONS,
-    SIGNS,
-    SMALL,
-    answered_plainly,
-    probability_plainly,
-    random_prompts,
-    random_rows,
-    random_tasks,
-    rewriter,
-    whole,
-)
+from asked import SIGNS, SMALL, probability_plainly, random_prompts, random_rows, random_tasks, rewriter, whole
 
 from ditune.active.scorers import Prompts, RewriterScorer, Rows, extended, joined
 from ditune.active.uncertainty import measure
@@ -48,7 +38,7 @@ def test_the_likelihood_is_the_mean_over_the_answer_and_its_end(position):
 def test_greedy_answers_equal_those_found_a_token_at_a_time(position):
     scorer, prompts = rewriter(position), random_prompts(40, 2)
     found = scorer.greedy(prompts, 6).lists()
-    assert found == [answered_plainly(scorer, prompt, 6) for prompt in prompts.rows().lists()]
+    assert found == [asked.answered_plainly(scorer, prompt, 6) for prompt in prompts.rows().lists()]
     assert len({len(answer) for answer in found}) > 2, "answers of all lengths, cut ones too"
     even = random_rows(8, 5, 5, 3)
     expected = greedy(scorer.model, scorer.weights, even.tokens[None], 6)[0].tolist()
@@ -80,7 +70,7 @@ def test_batch_and_order_change_no_score(monkeypatch):
 
 def test_a_scorer_takes_one_model_and_prompts_that_fit_its_positions():
     scorer = rewriter()
-    long = Prompts(Rows.of([(1,) * (POSITIONS - 5)]), torch.tensor([0]), Rows.of([(1, 2)]))
+    long = Prompts(Rows.of([(1,) * (asked.POSITIONS - 5)]), torch.tensor([0]), Rows.of([(1, 2)]))
     assert len(scorer.log_likelihood(long, Rows.of([(1, 1, 1)]))) == 1
     with pytest.raises(ValueError, match="41 tokens; the model has 40 positions"):
         scorer.log_likelihood(long, Rows.of([(1, 1, 1, 1)]))

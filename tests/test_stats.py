@@ -9,24 +9,9 @@ from hypothesis import strategies as st
 from made_up import table
 from scipy import stats as scipy_stats
 
+from ditune.report import stats
 from ditune.report.ledger import Claim, Finding, judge
-from ditune.report.stats import (
-    FAILS,
-    HOLDS,
-    OPEN,
-    Bounds,
-    Interval,
-    bracket,
-    change,
-    crossing,
-    decide,
-    every,
-    interval,
-    smallest,
-    threshold,
-    wilson,
-    within,
-)
+from ditune.report.stats import FAILS, HOLDS, OPEN, Bounds, Interval, change, decide, interval, threshold, within
 
 VALUES = st.lists(st.floats(-1, 1).map(lambda x: round(x, 3)), min_size=2, max_size=12)
 SHARES = st.lists(st.floats(0, 1), min_size=1, max_size=6)
@@ -62,13 +47,13 @@ def test_no_decision_is_made_both_ways(values, margin):
 
 @given(st.lists(st.sampled_from([HOLDS, FAILS, OPEN]), min_size=1))
 def test_a_statement_of_several_parts_fails_with_one_and_holds_with_all(parts):
-    assert every(parts) == (FAILS if FAILS in parts else HOLDS if set(parts) == {HOLDS} else OPEN)
+    assert stats.every(parts) == (FAILS if FAILS in parts else HOLDS if set(parts) == {HOLDS} else OPEN)
 
 
 def test_an_effect_as_large_as_the_smallest_is_seen_four_times_in_five():
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(4000, 6))
-    scale = float(np.mean([smallest(row) / row.std(ddof=1) for row in noise[:50]]))
+    scale = float(np.mean([stats.smallest(row) / row.std(ddof=1) for row in noise[:50]]))
     seen = [interval(row + scale).low > 0 for row in noise]
     assert 0.75 < np.mean(seen) < 0.85
 
@@ -77,7 +62,7 @@ def test_an_effect_as_large_as_the_smallest_is_seen_four_times_in_five():
 def test_a_wilson_interval_is_scipys(n, share):
     right = round(share * n)
     by_scipy = scipy_stats.binomtest(right, n).proportion_ci(method="wilson")
-    assert wilson(right / n, n) == pytest.approx(tuple(by_scipy), abs=1e-6)
+    assert stats.wilson(right / n, n) == pytest.approx(tuple(by_scipy), abs=1e-6)
 
 
 def test_changes_are_those_of_the_seeds_that_both_have():
@@ -89,7 +74,7 @@ def test_changes_are_those_of_the_seeds_that_both_have():
 @given(st.floats(0, 0.49), st.floats(0.51, 1), st.integers(2, 1000))
 def test_a_threshold_scales_with_the_number_of_rules(low, high, factor):
     numbers, values = [100, 200, 1600], [low, low, high]
-    here, there = (crossing([n * f for n in numbers], values) for f in (1, factor))
+    here, there = (stats.crossing([n * f for n in numbers], values) for f in (1, factor))
     assert 200 <= here <= 1600 and there == pytest.approx(here * factor)
 
 
@@ -99,7 +84,7 @@ def test_the_first_number_at_the_level_is_bounded_by_its_neighbours_in_any_order
     above = next((i for i, (_, p) in enumerate(curve) if p >= 0.5), len(curve))
     outer = (curve[above - 1][0] if above else 0, curve[above][0] if above < len(curve) else math.inf)
     random.shuffle(curve)
-    low, high = bracket(*zip(*curve))
+    low, high = stats.bracket(*zip(*curve))
     assert outer[0] <= low <= high <= outer[1] and (low == high or (low, high) == outer)
 
 

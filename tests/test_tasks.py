@@ -14,16 +14,7 @@ from ditune.rewriting.hashing import permute, stream
 from ditune.rewriting.markov import MarkovAlgorithm, Rule, rewrite
 from ditune.rewriting.rules import family_index, make_rules
 from ditune.rewriting.specs import FAMILIES, TaskSpec
-from ditune.rewriting.tasks import (
-    Alphabet,
-    batch_numbers,
-    generate,
-    prompt_length,
-    row_length,
-    tail_cumulative,
-    training_examples,
-    unseen_examples,
-)
+from ditune.rewriting.tasks import Alphabet, batch_numbers, generate, training_examples, unseen_examples
 from ditune.specs import SpecError
 
 
@@ -81,8 +72,8 @@ def rows(spec, n=12, seed=3, unseen=False):
 @given(specs(), st.booleans())
 def test_every_answer_is_what_the_markov_algorithm_computes_and_lengths_are_those_of_the_spec(spec, unseen):
     examples, parsed = rows(spec, unseen=unseen)
-    assert examples.tokens.shape[1] == row_length(spec)
-    assert int((examples.tokens == Alphabet(spec.alphabet_size).equals).int().argmax(dim=1).min()) + 1 >= prompt_length(spec)
+    assert examples.tokens.shape[1] == tasks.row_length(spec)
+    assert int((examples.tokens == Alphabet(spec.alphabet_size).equals).int().argmax(dim=1).min()) + 1 >= tasks.prompt_length(spec)
     for rules, z, answer in parsed:
         for name, word in [("x_len", x) for x, _ in rules] + [("y_len", y) for _, y in rules] + [("z_len", z)]:
             assert getattr(spec, name)[0] <= len(word) <= getattr(spec, name)[1]
@@ -245,7 +236,7 @@ def test_no_ops_have_their_share_and_occurrences_are_evenly_drawn_among_the_othe
 def test_the_long_tail_draws_rules_in_proportion_to_their_weights():
     spec = TaskSpec.of(n_rules=20, n_examples=40_000, tail_alpha=0.7, x_len=3, y_len=3, z_len=10)
     drawn = training_examples(spec, 0, torch.arange(40_000)).slices["rule"].bincount(minlength=20) / 40_000
-    weights = tail_cumulative(20, 0.7, 0, torch.device("cpu")).diff(prepend=torch.zeros(1, dtype=torch.float64))
+    weights = tasks.tail_cumulative(20, 0.7, 0, torch.device("cpu")).diff(prepend=torch.zeros(1, dtype=torch.float64))
     assert (drawn - weights / weights.sum()).abs().max() < 0.012
 
 
