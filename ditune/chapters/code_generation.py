@@ -79,7 +79,6 @@ class Arms:
     """Those at the common number of examples, by shares, by the number of domains and then from most to least code."""
     larger: object
     """More code alone."""
-    total: int
     solutions: list[str]
     """The benchmarks tested on."""
 
@@ -92,12 +91,6 @@ class Arms:
         """The mixtures of code and general instructions, from the least to the most general."""
         return [shares for shares in self.mixtures if len(shares) == 2]
 
-    def most(self, domain: int):
-        """The mixture with the largest share of a domain: its rows and the domain's set; None where there is none."""
-        having = [shares for shares in self.mixtures if len(shares) > domain]
-        shares = max(having, key=lambda s: (s[domain], -len(s)), default=None)
-        return (self.mixtures[shares], as_tuple(self.mixtures[shares]["sets"].iloc[0])[domain]) if shares else None
-
 
 def as_tuple(value, n: int = 1) -> tuple:
     """A tuple as it was before a table made it one value, where all n are equal."""
@@ -109,12 +102,12 @@ def arms(frame) -> Arms:
     named = [(int(n), as_tuple(p, len(as_tuple(s)))) for n, s, p in zip(frame["total"], frame["sets"], frame["shares"])]
     order = sorted(set(named), key=lambda one: (one[0], len(one[1]), [-share for share in one[1]]))
     found = {one: frame[[other == one for other in named]] for one in order}
-    totals = [n for n, _ in found if n]
-    total = max(totals, key=lambda n: (totals.count(n), -n), default=0)
+    totals = [n for n, shares in found if len(shares) > 1]
+    total = totals[0] if totals else max(n for n, _ in found)
     larger = [rows for (n, shares), rows in found.items() if shares == (1.0,) and n >= MORE * total > 0]
     mixtures = {shares: rows for (n, shares), rows in found.items() if n and n == total}
     solutions = [name for name in BENCHMARKS if name in set(frame["eval"])]
-    return Arms(found.get((0, ())), mixtures, larger[0] if larger else None, total, solutions)
+    return Arms(found.get((0, ())), mixtures, larger[0] if larger else None, solutions)
 
 
 def likelihoods(rows, evals: list[str]):
@@ -149,8 +142,10 @@ def controls(a: Arms) -> dict[str, tuple]:
     code = as_tuple(a.alone["sets"].iloc[0])
     found["held-out code: more code, over less"] = (gains(a.alone, a.larger, list(code)), a.larger)
     for domain in (1, 2):
-        if most := a.most(domain):
-            rows, name = most
+        having = [shares for shares in a.mixtures if len(shares) > domain]
+        if having:  # the mixture with the largest share of the domain
+            rows = a.mixtures[max(having, key=lambda shares: (shares[domain], -len(shares)))]
+            name = as_tuple(rows["sets"].iloc[0])[domain]
             label = f"held-out {DOMAINS[domain]}: a mixture with it, over code alone"
             found[label] = (gains(a.alone, rows, [name]), rows)
     return found
@@ -164,8 +159,8 @@ def failed(a: Arms) -> list[str]:
 def named(shares: tuple[float, ...]) -> str:
     """A mixture in words.
 
-    >>> named((1.0,)), named((0.9, 0.1)), named((0.9, 0.05, 0.05))
-    ('code alone', '10 % general', '5 % general + 5 % reasoning')
+    >>> named((1.0,)), named((0.9, 0.05, 0.05))
+    ('code alone', '5 % general + 5 % reasoning')
     """
     return " + ".join(f"{100 * s:g} % {domain}" for s, domain in zip(shares[1:], DOMAINS[1:])) or "code alone"
 
@@ -174,16 +169,15 @@ def named(shares: tuple[float, ...]) -> str:
 
 
 def controlled(rule):
-    """The rule of a claim, which settles nothing where a control fails."""
+    """The rule of a claim, which settles nothing where a control fails; the margin is SHARE of what tuning on code
+    alone gains."""
 
     def decided(frame) -> Finding:
         a = arms(frame)
         if a.untuned is None or a.alone is None or not a.two:
             return Finding(OPEN, "It takes the model untuned, tuned on code alone and on a mixture of two domains.")
         found = rule(a, SHARE * crossed(gains(a.untuned, a.alone, a.solutions)).mean)
-        if not failed(a):
-            return found
-        return Finding(OPEN, f"These runs can show nothing, as a control fails. {found.text}", found.effect)
+        return found.unless("These runs can show nothing, as a control fails." if failed(a) else "")
 
     return decided
 
@@ -204,11 +198,11 @@ def mixing(a: Arms, margin: float) -> Finding:
 
 @controlled
 def between(a: Arms, margin: float) -> Finding:
-    """D13."""
+    """D13: of each mixture but the most general, the smaller of its gains over code alone and over that one."""
     *inner, most = a.two
-    if not inner:
-        return Finding(OPEN, "It takes two shares of general instructions.")
     both = {s: [gains(a.mixtures[end], a.mixtures[s], a.solutions) for end in ((1.0,), most)] for s in inner}
+    if not both:
+        return Finding(OPEN, "It takes two shares of general instructions.")
     level = holm(len(inner))[0]
     holds = any(min(crossed(values, level).low for values in ends) > margin for ends in both.values())
     fails = all(min(crossed(values).high for values in ends) < margin for ends in both.values())
@@ -226,9 +220,7 @@ def beats_more(a: Arms, margin: float) -> Finding:
     if a.larger is None:
         return Finding(OPEN, f"It takes {MORE} times as many instructions about code alone.")
     some = min(a.two, key=lambda shares: abs(shares[1] - ABOUT))
-    text = (
-        f"Gain of {a.total:,} instructions with {named(some)} over {int(a.larger['total'].iloc[0]):,} about code alone"
-    )
+    text = f"Gain of {named(some)} over {int(a.larger['total'].iloc[0]):,} instructions about code alone"
     return settled(gains(a.larger, a.mixtures[some], a.solutions), margin, text)
 
 
@@ -242,65 +234,39 @@ def three_domains(a: Arms, margin: float) -> Finding:
     return settled(found, margin, "Mean gain of three domains over two")
 
 
+def claim(id: str, statement: str, looks_at: str, decided_by=None) -> Claim:
+    """One of the claims; they share measure, margin and rule."""
+    rule = f"{looks_at}{'.' if id == 'D13' else RULE} Nothing is settled where a control is not above 0."
+    return Claim(id, statement, SOURCE, MEASURE, rule, MARGIN, decided_by, "" if decided_by else PAPER_SCALE)
+
+
 SOURCE = "arXiv 2405.19787 and 2410.04717, code generation"
 MEASURE = "gain on the canonical solutions, by problem and seed; t-interval over seeds and problems"
 MARGIN = f"{SHARE:g} times what tuning on code alone gains over no tuning; a smaller gain is no help."
-RULE = (
-    ": holds where its interval lies above the margin, does not hold where it lies below. Nothing is settled where a "
-    "control fails: each must lie above 0."
-)
+RULE = ": holds where its interval lies above the margin, does not hold where it lies below."
 PAPER_SCALE = "the paper's models of about 7 billion parameters and 20,000 instructions, at each share, with six seeds"
 CLAIMS = (
-    Claim(
-        "D12",
-        "At a fixed number of instructions, general ones in the place of some about code improve code generation.",
-        SOURCE,
-        MEASURE,
-        "Mean gain over code alone of the mixtures of two domains" + RULE,
-        MARGIN,
-        mixing,
+    claim(
+        "D12", "At a fixed number of instructions, general ones in the place of some about code improve code generation.",
+        "Mean gain over code alone of the mixtures of two domains", mixing,
     ),
-    Claim(
-        "D13",
-        "The best share of general instructions lies in between: more than the best undoes the gain.",
-        SOURCE,
-        MEASURE,
+    claim(
+        "D13", "The best share of general instructions lies in between: more than the best undoes the gain.",
         "Holds where a mixture with less than the largest share of general instructions gains more than the margin "
         "both over code alone and over the largest share (Bonferroni over the mixtures). Does not hold where each of "
-        "these mixtures gains less than the margin over one of the two. Nothing is settled where a control fails.",
-        MARGIN,
-        between,
+        "these mixtures gains less than the margin over one of the two", between,
     ),
-    Claim(
-        "D13n",
-        "The best share is about 10 %, and at 25 % the gain is gone.",
-        SOURCE,
-        MEASURE,
-        "",
-        "",
-        None,
-        PAPER_SCALE,
+    claim("D13n", "The best share is about 10 %, and at 25 % the gain is gone.", ""),
+    claim(
+        "D14", "A mixture beats almost four times as many instructions about code alone.",
+        f"Gain of the mixture whose share of general instructions is nearest to {100 * ABOUT:g} % over {MORE} times as "
+        "many instructions about code, with as many passes", beats_more,
     ),
-    Claim(
-        "D14",
-        "A mixture beats almost four times as many instructions about code alone.",
-        SOURCE + "; 20K and 75K",
-        MEASURE,
-        f"Gain of the mixture whose share of general instructions is nearest to {100 * ABOUT:g} % over {MORE} "
-        "times as many instructions about code, with as many passes" + RULE,
-        MARGIN,
-        beats_more,
+    claim(
+        "D15", "Three domains beat two: reasoning in the place of some general instructions improves code generation.",
+        "Mean gain of mixtures of three domains over those of two with the same share of code", three_domains,
     ),
-    Claim(
-        "D15",
-        "Three domains beat two: reasoning in the place of some general instructions improves code generation.",
-        SOURCE + "; CodeQwen",
-        MEASURE,
-        "Mean gain of mixtures of three domains over those of two with the same share of code" + RULE,
-        MARGIN,
-        three_domains,
-    ),
-)
+)  # fmt: skip
 
 
 # ---- answer, figures, tables -----------------------------------------------------------------------------------------
@@ -343,9 +309,11 @@ def figure_gains(chapter):
     for shares, rows in a.mixtures.items():
         values = gains(a.alone, rows, a.solutions)
         if len(shares) > 1 and len(values):
-            label, style = STYLES[len(shares)]
+            (label, style), own, found = STYLES[len(shares)], by_run(values, rows), crossed(values)
             x = 100 * (1 - shares[0]) + 0.7 * (len(shares) - 2.5)
-            draw(ours, x, by_run(values, rows), values, chapter.again, style)
+            plots.points(ours, [x] * len(own), own, own.index.isin(list(chapter.again)), **style)
+            plots.bars(ours, [x], [found], **style)
+            ours.plot([x], [found.mean], marker="_", markersize=9, markeredgewidth=1.8, color=style["color"])
             ours.plot([], [], label=label, linestyle="", markerfacecolor="white", **style)
     if len(values := gains(a.alone, a.larger, a.solutions)):
         more = f"{MORE} × the code"
@@ -353,23 +321,14 @@ def figure_gains(chapter):
     margin = abs(SHARE * crossed(gains(a.untuned, a.alone, a.solutions)).mean)
     ours.axhspan(-margin, margin, color="#eeeeee", zorder=0, label="within the margin")
     for name, (points, marker) in PAPER.items():
-        x, y = zip(*((share, score - points[0]) for share, score in points.items()))
-        paper.plot(x, y, label=name, **plots.PAPER | {"marker": marker, "markerfacecolor": "white"})
-    ours.set(title="Here", ylabel="gain over code alone\n(0.01 nats a token)")
-    paper.set(title="The paper", ylabel="gain over code alone\n(points of pass@1)")
-    paper.set_xlabel("instructions not about code (%)")
-    for ax in (ours, paper):
+        above = {share: score - points[0] for share, score in points.items()}
+        plots.paper(paper, above, name, marker=marker, markerfacecolor="white")
+    for ax, title, unit in ((ours, "Here", "0.01 nats a token"), (paper, "The paper", "points of pass@1")):
+        ax.set(title=title, ylabel=f"gain over code alone\n({unit})")
         ax.axhline(0, color=plots.QUIET, linewidth=0.8)
+    paper.set_xlabel("instructions not about code (%)")
     plots.legend(figure, [ours, paper])
-    return plots.finished(figure, chapter.frame, f"{a.total:,} instructions")
-
-
-def draw(ax, x: float, by_run, values, again, style: dict):
-    """The seeds, mean and interval of a mixture."""
-    plots.points(ax, [x] * len(by_run), by_run, by_run.index.isin(list(again)), **style)
-    found = crossed(values)
-    plots.bars(ax, [x], [found], **style)
-    ax.plot([x], [found.mean], marker="_", markersize=9, markeredgewidth=1.8, color=style["color"], linestyle="")
+    return plots.finished(figure, chapter.frame)
 
 
 def table_mixtures(chapter) -> str:
@@ -401,18 +360,27 @@ def passed(rows) -> str:
     return f"{sum(each)} of {len(each)}: {sum(each) / len(each):.2f} [{low:.2f}, {high:.2f}]"
 
 
+def licensed(n: int):
+    """The n-th set of a spec, with its licence and origin."""
+    return lambda s: f"{s.sets[n]} ({described(s.sets[n]).licence}; {described(s.sets[n]).origin})"
+
+
+SETTINGS = {
+    "model, weights": ("DeepSeek-Coder-6.7B, CodeQwen-7B; 8 bits", lambda s: f"{s.model}; {s.dtype}"),
+    "code": ("OSS-Instruct", licensed(0)), "general": ("Alpaca", licensed(1)),
+    "reasoning": ("CoT-Collection", licensed(2)),
+    "instructions": ("20,000; 75,000", lambda s: f"{s.total:,}"),
+    "longest, in letters": ("–", lambda s: f"{s.most_letters:,}"),
+    "passes": ("3", lambda s: f"{s.tune.n_steps * s.tune.batch_size / s.total:.2g}"),
+    "adapters: rank, α": ("not stated", lambda s: f"{s.tune.rank}, {s.tune.alpha}"),
+    "batch; peak rate": ("4; 1e-05", lambda s: f"{s.tune.batch_size}; {s.tune.lr:g}"),
+    "problems": ("all, and EvalPlus", lambda s: ", ".join(
+        f"{e.n_examples} of {e.name} ({BENCHMARKS[e.name].licence})" for e in s.evals if e.is_benchmark)),
+}  # fmt: skip
+
+
 def table_settings(chapter) -> str:
-    """The paper's settings beside those of the runs, with the sets' licences."""
-    spec, sets = chapter.specs[-1], max((one.sets for one in chapter.specs), key=len)
-    totals = sorted({one.total for one in chapter.specs if one.total})
-    tune, theirs = spec.tune, ("OSS-Instruct", "Alpaca", "CoT-Collection")
-    rows = [["model, weights", "DeepSeek-Coder-6.7B, CodeQwen-7B; 8 bits", f"{spec.model}; {spec.dtype}"]]
-    rows += [[d, t, f"{s} ({described(s).licence}; {described(s).origin})"] for d, t, s in zip(DOMAINS, theirs, sets)]
-    rows.append(["instructions", "20,000; 75,000", "; ".join(f"{n:,}" for n in totals)])
-    rows.append(["longest, in letters", "–", f"{spec.most_letters:,}"])
-    rows.append(["passes", "3", f"{tune.n_steps * tune.batch_size / spec.total:.2g}"])
-    rows.append(["adapters: rank, α", "not stated", f"{tune.rank}, {tune.alpha}"])
-    rows.append(["batch; peak rate", "4; 1e-05", f"{tune.batch_size}; {tune.lr:g}"])
-    tested = [(e.name, e.n_examples, BENCHMARKS[e.name].licence) for e in spec.evals if e.is_benchmark]
-    rows += [[f"problems of {name}", "all, and EvalPlus", f"{n}; {licence}"] for name, n, licence in tested]
-    return tables.table("Settings beside the paper's", "tab-settings-13", ["setting", "paper", "here"], rows)
+    """The paper's settings beside those of the runs on most domains, with the sets' licences."""
+    spec = max(chapter.specs, key=lambda spec: len(spec.sets))
+    rows = {name: row for name, row in SETTINGS.items() if name not in DOMAINS[len(spec.sets) :]}
+    return tables.settings(chapter, spec, rows, "1")

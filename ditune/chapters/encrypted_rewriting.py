@@ -10,20 +10,20 @@ from ..language.pretrained import TuneSpec
 from ..language.specs import EncryptedSpec, FromScratchSpec
 from ..report import plots, tables
 from ..report.ledger import HIGH, LEARNT, LOW, NEGLIGIBLE, Claim, Finding
-from ..report.stats import FAILS, HOLDS, OPEN, Interval, accuracy, by_seed, change, decide, every, smallest
+from ..report.stats import FAILS, HOLDS, OPEN, accuracy, change, decide, differences, every, interval
 from ..rewriting.specs import RunSpec, TaskSpec
 from ..specs import Spec, SpecError
+from ..store import records
 from .common import listed, literal, rewriting_run, seeds_of, tested, with_inputs, without
 
 FEW = 100
 """Rules that count as few; the paper does not say how many few are."""
 RANDOM = "random weights"
-KINDS = {
-    "unseen rules, x in the input": ("unseen", "exact_match", plots.UNSEEN),
-    "unseen rules, no-op": ("unseen", "no_op", {"color": plots.GREEN, "marker": "^", "linestyle": "-."}),
-    "seen rules, x in the input": ("seen", "exact_match", plots.SEEN),
-}
+HELD, NO_OP, SEEN = "unseen rules, x in the input", "unseen rules, no-op", "seen rules, x in the input"
+KINDS = {HELD: ("unseen", "exact_match"), NO_OP: ("unseen", "no_op"), SEEN: ("seen", "exact_match")}
 """What is asked: evaluation set and measure."""
+STYLES = {HELD: plots.UNSEEN, NO_OP: {"color": plots.GREEN, "marker": "^", "linestyle": "-."}, SEEN: plots.SEEN}
+TASK = ("n_rules", "n_examples", "tail_alpha")
 
 
 def runs(
@@ -40,36 +40,18 @@ def runs(
     task, tune = without("task", task, "n_rules", "tail_alpha"), literal("tune", tune, dict)
     model, train = literal("model", model, dict), literal("train", train, dict)
     numbers, seeds, evals = listed("n_rules", n_rules, int), seeds_of(first_seed, n_seeds), tested(n_test)
-    starts = [pretrained(base, task, model, train, evals) for base in listed("bases", bases, dict)]
-    first_decides(starts)
-    tasks = [(start, {"n_rules": n}) for start in starts for n in numbers]
-    tasks += [(starts[0], fields) for fields in halves(task, halved_rules, kept_share, tail_alpha)]
+    first, *others = listed("bases", bases, dict)
+    tasks = [(base, {"n_rules": n}) for base in (first, *others) for n in numbers]
+    tasks += [(first, fields) for fields in halves(task, halved_rules, kept_share, tail_alpha)]
     found: list[Spec] = []
-    for start, fields in tasks:
+    for base, fields in tasks:
         for seed in seeds:
-            base = start.replace(seed=seed) if isinstance(start, RunSpec) else start
-            found.append(EncryptedSpec.of(base=base, task=task | fields, tune=tune, evals=evals, seed=seed))
+            start = base.get("name") or rewriting_run(task | base, model, train, evals, seed)
+            found.append(EncryptedSpec.of(base=start, task=task | fields, tune=tune, evals=evals, seed=seed))
     for n in listed("from_scratch", from_scratch, int):
         own = {"task": task | {"n_rules": n}, "model": model, "train": train, "evals": evals}
         found += [FromScratchSpec.of(**own, seed=seed) for seed in seeds]
     return list(dict.fromkeys(found))
-
-
-def pretrained(base: dict, task: dict, model: dict, train: dict, evals: list) -> RunSpec | str:
-    """A pretrained model: its name, or the run that makes it."""
-    if "name" not in base:
-        return rewriting_run(task | base, model, train, evals, 0)
-    if len(base) > 1:
-        raise SpecError(f"bases: {base!r}; allowed: the name of a language model alone, or fields of TaskSpec")
-    return literal("name", base["name"], str)
-
-
-def first_decides(starts: list[RunSpec | str]) -> None:
-    """Refuse an order in which the first is not the model that decides the claims."""
-    rules = [start.task.n_rules for start in starts if isinstance(start, RunSpec)]
-    if isinstance(starts[0], RunSpec) and (len(rules) < len(starts) or rules[0] < max(rules)):
-        allowed = "a language model where there is one, else the rewriter of the most rules"
-        raise SpecError(f"bases: allowed first: {allowed}")
 
 
 def halves(task: dict, halved_rules, kept_share, tail_alpha) -> list[dict]:
@@ -81,11 +63,6 @@ def halves(task: dict, halved_rules, kept_share, tail_alpha) -> list[dict]:
     return [{"n_rules": n}, part, part | {"tail_alpha": literal("tail_alpha", tail_alpha, (int, float))}]
 
 
-def of_pretraining(specs: list[Spec]) -> list[RunSpec]:
-    """The runs that pretrain the rewriters of these runs, each once."""
-    return list(dict.fromkeys(s.base for s in specs if isinstance(s, EncryptedSpec) and isinstance(s.base, RunSpec)))
-
-
 def sample(specs: list[Spec]) -> list[Spec]:
     """The first tuning: one seed of the model that decides, on the fewest rules."""
     return specs[:1]
@@ -93,14 +70,8 @@ def sample(specs: list[Spec]) -> list[Spec]:
 
 def start_of(spec: Spec) -> str:
     """Where the model of a run started, in words."""
-    if not isinstance(spec, EncryptedSpec):
-        return RANDOM
-    if isinstance(spec.base, str):
-        return spec.base
-    return f"rewriter of {spec.base.task.n_rules:,} rules" + " and no-ops" * (spec.base.task.no_op_share > 0)
-
-
-TASK = ("n_rules", "n_examples", "tail_alpha")
+    base = getattr(spec, "base", RANDOM)
+    return base if isinstance(base, str) else f"rewriter of {base.task.n_rules:,} rules"
 
 
 def frame(chapter):
@@ -108,76 +79,64 @@ def frame(chapter):
     columns."""
     import pandas
 
-    from ..store import records
-
     found = with_inputs(records.frame(chapter.specs), chapter.slices)
-    kept = ["key", "eval", "exact_match", "no_op", "copied", "plain", "state", "device", "commit", "wall_s"]
+    kept = ["key", "eval", "exact_match", "no_op", "copied", "plain", "state", "device", "commit"]
     own = {s.key: {"start": start_of(s), "seed": s.seed} | {n: getattr(s.task, n) for n in TASK} for s in chapter.specs}
     return found[kept].join(pandas.DataFrame.from_dict(own, orient="index").astype({"tail_alpha": float}), on="key")
 
 
-def whole(frame):
-    """The runs on all examples, as many of each rule."""
-    return frame[(frame["n_examples"] == frame["n_examples"].max()) & frame["tail_alpha"].isna()]
+def starts(frame) -> dict:
+    """The runs of each start on all examples, as many of each rule, {start: rows}; the first decides."""
+    whole = frame[(frame["n_examples"] == frame["n_examples"].max()) & frame["tail_alpha"].isna()]
+    return dict(list(whole.groupby("start", sort=False)))
 
 
 def deciding(frame):
-    """The runs of the first pretrained model."""
-    return frame[frame["start"] == frame["start"].iloc[0]]
+    """Those of the first pretrained model."""
+    return next(iter(starts(frame).values()))
 
 
-def starts(frame) -> dict:
-    """The runs of each start on all examples, {start: rows}."""
-    return {start: rows for start, rows in whole(frame).groupby("start", sort=False)}
+def parts(frame) -> tuple:
+    """The deciding model's runs on all, on an even and on an uneven part of the examples, at one number of rules."""
+    own, everything = frame[frame["start"] == frame["start"].iloc[0]], deciding(frame)
+    part = own[own["n_examples"] < own["n_examples"].max()]
+    uneven = part["tail_alpha"].notna()
+    return everything[everything["n_rules"].isin(part["n_rules"])], part[~uneven], part[uneven]
 
 
 # ---- claims ----------------------------------------------------------------------------------------------------------
 
 
-def cells(frame) -> list[tuple[int, dict[str, Interval]]]:
+def cells(frame) -> list[tuple]:
     """(number of rules, {kind of input: accuracy}) of the deciding model, ascending."""
-    groups = whole(deciding(frame)).groupby("n_rules")
-    return [(int(n), {k: accuracy(rows, e, measure) for k, (e, measure, _) in KINDS.items()}) for n, rows in groups]
+    groups = deciding(frame).groupby("n_rules")
+    return [(int(n), {kind: accuracy(rows, *of) for kind, of in KINDS.items()}) for n, rows in groups]
 
 
 def only_no_ops(frame) -> Finding:
     """D10."""
-    held, no_op, seen = KINDS
     grid = cells(frame)
     few = [cell for cell in grid if cell[0] <= FEW]
-    only = [c for c in few if c[1][seen].low >= LEARNT and c[1][held].high <= LOW and c[1][no_op].low >= HIGH]
-    after = [c for c in grid if only and c[0] > only[0][0] and c[1][held].low >= HIGH]
-    otherwise = [c[1][held].low > LOW or (c[1][seen].low >= LEARNT and c[1][no_op].high < HIGH) for c in few]
+    only = [c for c in few if c[1][SEEN].low >= LEARNT and c[1][HELD].high <= LOW and c[1][NO_OP].low >= HIGH]
+    after = [c for c in grid if only and c[0] > only[0][0] and c[1][HELD].low >= HIGH]
+    otherwise = [c[1][HELD].low > LOW or (c[1][SEEN].low >= LEARNT and c[1][NO_OP].high < HIGH) for c in few]
     outcome = HOLDS if after else FAILS if len(few) > 1 and all(otherwise) else OPEN
     shown = [only[0] if only else grid[0], after[-1] if after else grid[-1]]
-    each = (f"{n:,} rules: {a[held]} where x is in the input, {a[no_op]} on no-ops, seen {a[seen]}" for n, a in shown)
-    return Finding(outcome, "; ".join(each) + ".", shown[-1][1][held], n_seeds=min(a[held].n for _, a in shown))
-
-
-def parts(frame) -> dict[str, object]:
-    """The deciding model's runs on all, on an even and on an uneven part of the examples, at one number of rules."""
-    own = deciding(frame)
-    part = own[own["n_examples"] < own["n_examples"].max()]
-    everything = whole(own)
-    return {
-        "all examples": everything[everything["n_rules"].isin(part["n_rules"])],
-        "an even part": part[part["tail_alpha"].isna()],
-        "an uneven part": part[part["tail_alpha"].notna()],
-    }
+    each = (f"{n:,} rules: {a[HELD]} where x is in the input, {a[NO_OP]} on no-ops, seen {a[SEEN]}" for n, a in shown)
+    return Finding(outcome, "; ".join(each) + ".", shown[-1][1][HELD], n_seeds=min(a[HELD].n for _, a in shown))
 
 
 def halving(frame) -> Finding:
     """D11e."""
-    everything, even, uneven = parts(frame).values()
-    kept, lost, learnt = change(everything, even), change(everything, uneven), change(everything, uneven, "seen")
-    enough = accuracy(everything)
-    text = f"All examples: {enough} on unseen rules; an even part changes it by {kept}, an uneven part by {lost}"
-    text += f" (and seen rules by {learnt})."
-    no_harm, harm = decide(kept, -NEGLIGIBLE), decide(Interval(-lost.mean, -lost.high, -lost.low, lost.n), NEGLIGIBLE)
+    everything, even, uneven = parts(frame)
+    kept, lost = differences(everything, even), differences(everything, uneven)
+    enough, learnt = accuracy(everything), change(everything, uneven, "seen")
+    text = f"All examples: {enough} on unseen rules; an even part changes it by {interval(kept)}, an uneven part by "
+    text += f"{interval(lost)} (and seen rules by {learnt})."
+    harm = decide(interval(-lost), NEGLIGIBLE)
     harm = OPEN if harm == HOLDS and learnt.low < -NEGLIGIBLE else harm
-    outcome = every([no_harm, harm]) if enough.low > 0.5 else OPEN
-    least = smallest((by_seed(even) - by_seed(everything)).dropna())
-    return Finding(outcome, text, lost, least, min(kept.n, lost.n))
+    found = Finding.of(every([decide(interval(kept), -NEGLIGIBLE), harm]), text, lost)
+    return found.unless("" if enough.low > 0.5 else "All examples are not enough.")
 
 
 SOURCE = "arXiv 2405.19787, encrypted rewriting; Llama-2-7B with LoRA, accuracies not known"
@@ -185,15 +144,12 @@ CLAIMS = (
     Claim(
         "D10",
         "Tuned on few rules, a pretrained model solves only no-ops of unseen rules; tuned on many, it applies them.",
-        SOURCE,
-        "exact match on encrypted answers to unseen rules, by kind of input; the first pretrained model",
+        SOURCE, "exact match on encrypted answers to unseen rules, by kind of input; the first pretrained model",
         f"Holds where, at some number of at most {FEW} rules, seen rules are learnt (at least {LEARNT}), no-ops of "
-        f"unseen rules are solved (at least {HIGH}) and inputs of unseen rules that hold x are not (at most {LOW}), "
-        f"and at a larger number these are (at least {HIGH}). Does not hold where, at each number of at most {FEW} "
-        f"rules (two or more), these inputs are solved in part (above {LOW}), or seen rules are learnt and no-ops "
-        f"are not solved (below {HIGH}).",
-        "Bounds of intervals, far from one another: chance is 0.",
-        only_no_ops,
+        f"unseen ones are solved (at least {HIGH}) and their inputs that hold x are not (at most {LOW}), and at a "
+        f"larger number these are (at least {HIGH}). Does not hold where, at each of two or more numbers of at most {FEW} "
+        f"rules these inputs are solved in part (above {LOW}), or seen rules are learnt and no-ops are not solved.",
+        "Bounds of intervals, far from one another: chance is 0.", only_no_ops,
     ),
     Claim(
         "D11e",
@@ -201,13 +157,11 @@ CLAIMS = (
         SOURCE + "; 9,000 rules",
         "change of the exact match on inputs of unseen rules that hold x, seed by seed; the first pretrained model",
         "All examples must be enough (above one half). Holds where the even part lowers the accuracy by less than "
-        f"{NEGLIGIBLE} and the uneven part by more, while seen rules lose less than {NEGLIGIBLE} by the uneven part. "
-        "Does not hold where the even part lowers it by more, or the uneven part by less. (The rule before asked "
-        f"for {LEARNT} on seen rules; by it, too, the statement was not settled.)",
-        f"{NEGLIGIBLE} is the smallest change that counts in this study. Both parts must hold: no correction.",
-        halving,
+        f"{NEGLIGIBLE} and the uneven part by more, while seen rules lose less. Does not hold where the even part "
+        "lowers it by more, or the uneven part by less.",
+        f"{NEGLIGIBLE} is the smallest change that counts in this study. Both parts must hold: no correction.", halving,
     ),
-)
+)  # fmt: skip
 
 
 # ---- answer, figures, tables -----------------------------------------------------------------------------------------
@@ -215,53 +169,26 @@ CLAIMS = (
 
 def answer(chapter) -> str:
     """The answer in a sentence."""
-    held, no_op, _ = KINDS
     (few, first), *_, (many, last) = cells(chapter.frame)
     return (
-        f"**Tuned on {few:,} rules, the pretrained model applies unseen rules to {first[held]} of the inputs that "
-        f"hold x and solves {first[no_op]} of the no-ops; tuned on {many:,} rules, it applies them to {last[held]}.**"
+        f"**Tuned on {few:,} rules, the pretrained model applies unseen rules to {first[HELD]} of the inputs that "
+        f"hold x and solves {first[NO_OP]} of the no-ops; tuned on {many:,} rules, it applies them to {last[HELD]}.**"
     )
 
 
 def before(chapter) -> str:
-    """What the pretrained models could do before, and what the first has over the other starts after, in sentences."""
-    found = starts(chapter.frame)
-    (first, own), *others = found.items()
-    could = ", ".join(f"{accuracy(rows, 'base')} by the {s}" for s, rows in found.items() if s != RANDOM)
-    sentences = [f"Before the tuning, plain rewriting of unseen rules is answered right in {could}."]
-    for start, rows in others:
-        both = sorted(set(rows["n_rules"]) & set(own["n_rules"]))
-        gains = (f"{change(rows[rows['n_rules'] == n], own[own['n_rules'] == n])} at {n:,} rules" for n in both)
-        sentences.append(f"After it, the {first} exceeds {'the ' * (start != RANDOM)}{start} by {', '.join(gains)}.")
-    return " ".join(sentences)
-
-
-def example(chapter) -> str:
-    """A training example that is rewritten and a no-op, before and after encryption, and the circle of letters."""
-    import torch
-
-    from ..language.encrypted import cipher, encrypt_answers
-    from ..rewriting.tasks import Alphabet, training_examples
-
-    spec = chapter.specs[0]
-    signs, written = Alphabet(spec.task.alphabet_size), cipher(spec.task.alphabet_size, spec.seed).tolist()
-    found = training_examples(spec.task, spec.seed, torch.arange(min(1000, spec.task.n_examples)))
-    chosen = [int(rows.nonzero()[0, 0]) for rows in (~found.slices["no_op"], found.slices["no_op"]) if rows.any()]
-    plain = found.tokens[chosen]
-    pairs = zip(plain.tolist(), encrypt_answers(plain, spec.task.alphabet_size, spec.seed).tolist())
-    lines = [f"{signs.text(a)}   becomes   {signs.text(b)}" for a, b in pairs]
-    circle = [0]
-    while (following := written[circle[-1]]) != 0:
-        circle.append(following)
-    return "\n".join(["```text", *lines, "", " ".join(signs.text([letter]) for letter in [*circle, 0]), "```"])
+    """What the pretrained models could do before the tuning, in a sentence."""
+    found = starts(chapter.frame).items()
+    could = ", ".join(f"{accuracy(rows, 'base')} by the {start}" for start, rows in found if start != RANDOM)
+    return f"Before the tuning, plain rewriting of unseen rules is answered right in {could}."
 
 
 def figure_accuracy(chapter):
     """Accuracy of the deciding model against the number of rules tuned on, by kind of input."""
-    rows = whole(deciding(chapter.frame))
+    rows = deciding(chapter.frame)
     figure, (ax,) = plots.panels(1, height=3.4)
-    for label, (name, measure, style) in KINDS.items():
-        plots.curve(ax, rows[rows["eval"] == name], "n_rules", measure, label, chapter.again, **style)
+    for label, (name, measure) in KINDS.items():
+        plots.curve(ax, rows[rows["eval"] == name], "n_rules", measure, label, chapter.again, **STYLES[label])
     plots.accuracy_axis(ax)
     plots.rules_axis(ax, "number of rules tuned on (logarithmic)")
     plots.legend(figure, [ax], list(KINDS))
@@ -270,50 +197,37 @@ def figure_accuracy(chapter):
 
 def figure_starts(chapter):
     """Accuracy where x is in the input of an unseen rule, a curve for each start of the model."""
-    found = starts(chapter.frame)
+    found = starts(chapter.frame[chapter.frame["eval"] == "unseen"])
     figure, (ax,) = plots.panels(1)
-    for (start, rows), style in zip(found.items(), plots.styles(found).values()):
-        plots.curve(ax, rows[rows["eval"] == "unseen"], "n_rules", "exact_match", start, chapter.again, **style)
-    plots.accuracy_axis(ax)
+    plots.curves(ax, found, chapter.again)
     plots.rules_axis(ax, "number of rules tuned on (logarithmic)")
     plots.legend(figure, [ax], list(found))
-    return plots.finished(figure, whole(chapter.frame))
-
-
-def figure_halving(chapter):
-    """Accuracy on unseen rules with all examples, with an even and with an uneven part."""
-    found = parts(chapter.frame)
-    figure, (ax,) = plots.panels(1, height=1.8)
-    values = {name: rows[rows["eval"] == "unseen"].set_index("key")["exact_match"] for name, rows in found.items()}
-    plots.forest(ax, values, again=chapter.again)
-    ax.set(xlim=(-0.04, 1.04), xlabel="exact match, unseen rules, x in the input (share)")
-    rows = next(iter(found.values()))
-    return plots.finished(figure, rows, f"{rows['n_rules'].iloc[0]:,} rules")
+    return plots.finished(figure, chapter.frame)
 
 
 def table_accuracy(chapter) -> str:
     """By start and number of rules and of examples: accuracies by kind of input, and two kinds of wrong answers."""
-    rows = []
-    for (start, n, size, _), group in chapter.frame.fillna({"tail_alpha": 1e9}).groupby(["start", *TASK], sort=False):
-        size = f"{size:,}" + ", uneven" * bool(group["tail_alpha"].iloc[0] < 1e9)
-        raw = ", ".join(f"{value:.2f}" for value in by_seed(group))
-        wrong = [accuracy(group, "unseen", kind) for kind in ("copied", "plain")]
-        held, *others = (accuracy(group, name, measure) for name, measure, _ in KINDS.values())
-        rows.append([start, f"{n:,}", size, held, raw, *others, *wrong])
-    first, *kinds = KINDS
-    header = ["start", "rules", "examples", first, "by seed", *kinds, "encrypted, not replaced", "not encrypted"]
+    groups = chapter.frame.fillna({"tail_alpha": 0.0}).groupby(["start", *TASK], sort=False)
+    cells = {(s, n, f"{size:,}" + ", uneven" * (alpha > 0)): rows for (s, n, size, alpha), rows in groups}
+    wrong = {"encrypted, not replaced": ("unseen", "copied"), "not encrypted": ("unseen", "plain")}
     caption = "Exact match of encrypted answers: means with 95 % t-intervals; last, two kinds of wrong answers"
-    return tables.table(caption, "tab-encrypted", header, rows)
+    return tables.by_cell(cells, ["start", "rules", "examples"], KINDS | wrong, caption, "tab-encrypted")
 
 
-def table_tuning(chapter) -> str:
-    """The settings of the tuning beside the paper's."""
-    paper, spec = TuneSpec(), chapter.specs[0]
-    names = {"rank": "LoRA rank", "alpha": "LoRA α", "lr": "peak rate", "batch_size": "batch", "n_steps": "steps"}
-    rows = [["pretrained model", "Llama-2-7B", "; ".join(s for s in starts(chapter.frame) if s != RANDOM)]]
-    rows += [[words, *(tables.shown(getattr(tune, n)) for tune in (paper, spec.tune))] for n, words in names.items()]
-    rows.append(["examples", "40,000", f"{spec.task.n_examples:,}"])
-    rows.append(["no-ops", "40 %", f"{100 * spec.task.no_op_share:g} %"])
-    rows.append(["test examples", "5,000", f"{spec.evals[0].n_examples:,}"])
-    rows.append(["cipher", "not stated", "letters on a circle in a drawn order, each written as the next"])
-    return tables.table("The tuning", "tab-encrypted-tuning", ["setting", "paper", "here"], rows)
+TUNE = TuneSpec()
+SETTINGS = {
+    "pretrained model": ("Llama-2-7B", start_of),
+    "LoRA rank, α": (f"{TUNE.rank}, {TUNE.alpha}", lambda s: f"{s.tune.rank}, {s.tune.alpha}"),
+    "peak rate": (f"{TUNE.lr:g}", lambda s: f"{s.tune.lr:g}"),
+    "steps, batch": (f"{TUNE.n_steps:,}, {TUNE.batch_size}", lambda s: f"{s.tune.n_steps:,}, {s.tune.batch_size}"),
+    "examples": ("40,000", lambda s: f"{s.task.n_examples:,}"),
+    "no-ops": ("40 %", lambda s: f"{100 * s.task.no_op_share:g} %"),
+    "letters of x, y, z": ("not stated", lambda s: f"{s.task.x_len}, {s.task.y_len}, {s.task.z_len}"),
+    "test examples": ("5,000", lambda s: f"{s.evals[0].n_examples:,}"),
+    "cipher": ("not stated", lambda s: "letters on a circle in a drawn order, each written as the next"),
+}
+
+
+def settings(chapter) -> str:
+    """The settings of the tuning beside the paper's, folded."""
+    return tables.settings(chapter, chapter.specs[0], SETTINGS, "not stated")
