@@ -247,7 +247,8 @@ RULE = ": holds where its interval lies above the margin, does not hold where it
 PAPER_SCALE = "the paper's models of about 7 billion parameters and 20,000 instructions, at each share, with six seeds"
 CLAIMS = (
     claim(
-        "D12", "At a fixed number of instructions, general ones in the place of some about code improve code generation.",
+        "D12",
+        "At a fixed number of instructions, general ones in the place of some about code improve code generation.",
         "Mean gain over code alone of the mixtures of two domains", mixing,
     ),
     claim(

@@ -11,7 +11,7 @@ from ..language.specs import EncryptedSpec, FromScratchSpec
 from ..report import plots, tables
 from ..report.ledger import HIGH, LEARNT, LOW, NEGLIGIBLE, Claim, Finding
 from ..report.stats import FAILS, HOLDS, OPEN, accuracy, change, decide, differences, every, interval
-from ..rewriting.specs import RunSpec, TaskSpec
+from ..rewriting.specs import TaskSpec
 from ..specs import Spec, SpecError
 from ..store import records
 from .common import listed, literal, rewriting_run, seeds_of, tested, with_inputs, without
@@ -147,7 +147,7 @@ CLAIMS = (
         SOURCE, "exact match on encrypted answers to unseen rules, by kind of input; the first pretrained model",
         f"Holds where, at some number of at most {FEW} rules, seen rules are learnt (at least {LEARNT}), no-ops of "
         f"unseen ones are solved (at least {HIGH}) and their inputs that hold x are not (at most {LOW}), and at a "
-        f"larger number these are (at least {HIGH}). Does not hold where, at each of two or more numbers of at most {FEW} "
+        f"larger number these are (at least {HIGH}). Does not hold where, at each of two or more numbers up to {FEW} "
         f"rules these inputs are solved in part (above {LOW}), or seen rules are learnt and no-ops are not solved.",
         "Bounds of intervals, far from one another: chance is 0.", only_no_ops,
     ),
