@@ -27,7 +27,9 @@ def said(spec: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, star
 
 
 @torch.no_grad()
-def answered(spec: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, start: int, pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+def answered(
+    spec: ModelSpec, w: dict[str, torch.Tensor], tokens: torch.Tensor, start: int, pad: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Of rows (M, B, T) whose answers start at column `start` or later: is the whole answer right (M, B) bool, and the
     mean negative log-likelihood of its tokens (M, B). What of a prompt lies behind `start` is not scored."""
     return verdicts(*said(spec, w, tokens, start), answer_targets(tokens, start, pad), pad)
@@ -87,7 +89,9 @@ def evaluate(runs: list[RunSpec], w: dict[str, torch.Tensor], index: int, n: int
     batch = max(BATCH, BATCH_TOKENS // tokens) if w["wte"].is_cuda else BATCH
     batches = [evaluate_batch(runs, w, index, first, min(batch, n - first), copies) for first in range(0, n, batch)]
     columns = {name: torch.cat([found[name] for found, _ in batches], dim=1).cpu() for name in batches[0][0]}
-    return [summary({k: v[m] for k, v in columns.items()}, [known[m] for _, known in batches]) for m in range(len(runs))]
+    return [
+        summary({k: v[m] for k, v in columns.items()}, [known[m] for _, known in batches]) for m in range(len(runs))
+    ]
 
 
 def evaluate_batch(runs, w, index, first, count, copies) -> tuple[dict[str, torch.Tensor], list[dict]]:
@@ -128,5 +132,10 @@ def summary(columns: dict[str, torch.Tensor], known: list[dict]) -> dict:
         kinds = value.unique().tolist()
         if len(kinds) > 1:
             slices[name] = {str(v): [right[value == v].mean().item(), int((value == v).sum())] for v in kinds}
-    found = {"exact_match": right.mean().item(), "nll": columns["nll"].double().mean().item(), "n": len(right), "slices": slices}
+    found = {
+        "exact_match": right.mean().item(),
+        "nll": columns["nll"].double().mean().item(),
+        "n": len(right),
+        "slices": slices,
+    }
     return found | ({"copies": columns["copied"].double().mean().item()} if "copied" in columns else {})

@@ -15,7 +15,8 @@ MASK16, MASK17 = 0xFFFF, 0x1FFFF
 
 
 def stream(seed: int, name: str) -> tuple[int, int]:
-    """Two 32-bit words for the stream `name` of `seed`; streams are independent, so that each changes what it should."""
+    """Two 32-bit words for the stream `name` of `seed`; streams are independent, so that each changes what it
+    should."""
     digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()
     return tuple(int.from_bytes(digest[i : i + 4], "little", signed=True) for i in (0, 4))
 
@@ -92,7 +93,8 @@ def permute(i: torch.Tensor, n: torch.Tensor, key: tuple[int, int]) -> torch.Ten
     def scatter(v: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
         mask, half = ((1 << bits.long()) - 1).to(torch.int32), (bits + 1) // 2
         for turn, odd in enumerate((0x2C1B3C6D, 0x297A2D39, 0x1B56C4E9, 0x7FEB352D)):
-            v = (v * odd).add_(key[turn % 2] >> turn).bitwise_and_(mask)  # int32: the lowest bits are those of the full product
+            # int32: the lowest bits are those of the full product
+            v = (v * odd).add_(key[turn % 2] >> turn).bitwise_and_(mask)
             v ^= v >> half
         return v
 

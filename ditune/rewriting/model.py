@@ -4,9 +4,10 @@ All weights of M models lie in a single tensor (M, P). That makes a packed grid 
 batched one over M, one clip or optimiser update serves all weights, a member's checkpoint is a row, and nothing of one
 member (not even a NaN) can reach another. The matrices come last, so that Muon finds them in one piece.
 
-Shapes: M models, B batch, T positions, C width, H heads, D width of a head, L layers, V tokens, P parameters of a model.
-Architecture: Radford et al. 2019 (GPT-2): pre-norm, learned positions, tanh GELU, tied head; rotary positions (Su et al.
-2021) replace the learned ones where the spec says so.
+Shapes: M models, B batch, T positions, C width, H heads, D width of a head, L layers, V tokens, P parameters of a
+model.
+Architecture: Radford et al. 2019 (GPT-2): pre-norm, learned positions, tanh GELU, tied head; rotary positions
+(Su et al. 2021) replace the learned ones where the spec says so.
 """
 
 import math
@@ -27,7 +28,8 @@ def layout(spec: ModelSpec, n_tokens: int, n_positions: int) -> dict[str, tuple[
     """Name and shape of each weight of one model, in the order of the flat tensor; layers are stacked."""
     L, C = spec.n_layer, spec.n_embd
     positions = {"wpe": (n_positions, C)} if spec.position == "learned" else {}
-    vectors = {"ln_1_w": C, "ln_1_b": C, "qkv_b": 3 * C, "proj_b": C, "ln_2_w": C, "ln_2_b": C, "fc_b": 4 * C, "out_b": C}
+    vectors = {"ln_1_w": C, "ln_1_b": C, "qkv_b": 3 * C, "proj_b": C,
+               "ln_2_w": C, "ln_2_b": C, "fc_b": 4 * C, "out_b": C}  # fmt: skip
     matrices = {"qkv_w": (C, 3 * C), "proj_w": (C, C), "fc_w": (C, 4 * C), "out_w": (4 * C, C)}
     return (
         {"wte": (n_tokens, C)}
@@ -165,7 +167,8 @@ class Attend(torch.autograd.Function):
 
 
 def attention(spec: ModelSpec, qkv: torch.Tensor, B: int, start: int) -> torch.Tensor:
-    """Self-attention of the queries from column start on: qkv (M, B*T, 3C) -> (M, B*(T-start), C). M folds into the batch."""
+    """Self-attention of the queries from column start on: qkv (M, B*T, 3C) -> (M, B*(T-start), C). M folds into the
+    batch."""
     M, C, H = len(qkv), spec.n_embd, spec.n_head
     T = qkv.shape[1] // B
     qkv = qkv.view(M * B, T, 3, H, C // H)
@@ -249,11 +252,14 @@ def to_transformers(spec: ModelSpec, shapes: dict[str, tuple[int, ...]], flat: t
         raise ValueError("GPT2LMHeadModel has learned positions; this model has rotary ones")
     w = {name: value[0] for name, value in unflatten(flat[None], shapes).items()}
     (V, C), (T, _) = shapes["wte"], shapes["wpe"]
-    config = GPT2Config(vocab_size=V, n_positions=T, n_embd=C, n_layer=spec.n_layer, n_head=spec.n_head, bos_token_id=None,
+    config = GPT2Config(vocab_size=V, n_positions=T, n_embd=C, n_layer=spec.n_layer, n_head=spec.n_head,
+                        bos_token_id=None,
                         eos_token_id=None, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)  # fmt: skip
     model = GPT2LMHeadModel(config)
     state = {f"transformer.{theirs}": w[ours] for ours, theirs in HF_WHOLE.items()}
-    state |= {f"transformer.h.{i}.{theirs}": w[ours][i] for i in range(spec.n_layer) for ours, theirs in HF_LAYER.items()}
+    state |= {
+        f"transformer.h.{i}.{theirs}": w[ours][i] for i in range(spec.n_layer) for ours, theirs in HF_LAYER.items()
+    }
     model.load_state_dict(state | {"lm_head.weight": w["wte"]})
     return model.eval()
 
@@ -264,7 +270,9 @@ def from_transformers(model) -> tuple[ModelSpec, dict[str, tuple[int, ...]], tor
     spec = ModelSpec(n_layer=c.n_layer, n_head=c.n_head, n_embd=c.n_embd)
     shapes, state = layout(spec, c.vocab_size, c.n_positions), model.transformer.state_dict()
     parts = [
-        state[HF_WHOLE[name]] if name in HF_WHOLE else torch.stack([state[f"h.{i}.{HF_LAYER[name]}"] for i in range(c.n_layer)])
+        state[HF_WHOLE[name]]
+        if name in HF_WHOLE
+        else torch.stack([state[f"h.{i}.{HF_LAYER[name]}"] for i in range(c.n_layer)])
         for name in shapes
     ]
     return spec, shapes, torch.cat([p.detach().flatten() for p in parts])

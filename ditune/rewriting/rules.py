@@ -19,7 +19,8 @@ N_CHOICES = 4  # hash words that decide an example's kind, before its letters
 
 @dataclass
 class Words:
-    """B words: letters (B, L) uint8, padded at the right where lengths differ, and length (B,) int64. `even`: all are L."""
+    """B words: letters (B, L) uint8, padded at the right where lengths differ, and length (B,) int64. `even`: all are
+    L."""
 
     letters: torch.Tensor
     length: torch.Tensor
@@ -30,7 +31,8 @@ class Words:
 
 
 def digits(number: torch.Tensor, n: int, base: int) -> torch.Tensor:
-    """The n digits of each number (B,), lowest first: (B, n) uint8. Floating point: integer division is 10 times slower."""
+    """The n digits of each number (B,), lowest first: (B, n) uint8. Floating point: integer division is 10 times
+    slower."""
     out, rest = [], number.double()
     for _ in range(n):
         quotient = ((rest + 0.5) * (1 / base)).floor_()  # exact below 2^30: the error is far under 0.5 / base
@@ -48,8 +50,9 @@ def drawn_range(words: torch.Tensor, bounds: tuple[int, int]) -> torch.Tensor:
 def family_index(family: torch.Tensor, k: torch.Tensor, length: torch.Tensor, longest: int) -> torch.Tensor:
     """For each position of a word, the position of its letter in the base word: (B, longest) int64.
 
-    A word of length L holds k copies of a base word of m = ceil(L / k) letters. For the base abc and k = 2 (OIF, semantic
-    diversity; the paper's examples are aaabbbccc, abcabc, abccbaabc): repeated aabbcc, periodic abcabc, mirrored abccba.
+    A word of length L holds k copies of a base word of m = ceil(L / k) letters. For the base abc and k = 2 (OIF,
+    semantic diversity; the paper's examples are aaabbbccc, abcabc, abccbaabc): repeated aabbcc, periodic abcabc,
+    mirrored abccba.
     """
     p = torch.arange(longest, device=k.device)[None]
     m = -((-length) // k)[:, None]
@@ -88,7 +91,9 @@ def by_k(spec: TaskSpec, k: torch.Tensor, value) -> torch.Tensor:
     return listed(tuple(value(n) for n in range(1, spec.k[1] + 1)), k.device)[k - 1]
 
 
-def side_words(spec: TaskSpec, side: str, key, rank: torch.Tensor, length: torch.Tensor, k: torch.Tensor, random: Stream) -> Words:
+def side_words(
+    spec: TaskSpec, side: str, key, rank: torch.Tensor, length: torch.Tensor, k: torch.Tensor, random: Stream
+) -> Words:
     """Base words of one side whose prefix has the given rank (B,) in the keyed permutation of prefixes."""
     bounds = getattr(spec, f"{side}_len")
     n_prefix = by_k(spec, k, lambda n: spec.prefix_len(bounds, n))
@@ -103,7 +108,8 @@ def side_words(spec: TaskSpec, side: str, key, rank: torch.Tensor, length: torch
 def belongs(word: Words, family: int, k: int) -> torch.Tensor:
     """Whether words have the form of a restricted family (index into specs.FAMILIES) and k: (B,) bool.
 
-    Each letter must be the one at the first place of its base letter: for repeated words every k-th, else the leading ones.
+    Each letter must be the one at the first place of its base letter: for repeated words every k-th, else the leading
+    ones.
     """
     B, longest = word.letters.shape
     same_family, same_k = torch.full_like(word.length, family), torch.full_like(word.length, k)
@@ -113,10 +119,11 @@ def belongs(word: Words, family: int, k: int) -> torch.Tensor:
 
 
 def has_other_form(spec: TaskSpec, rules: Rules) -> torch.Tensor:
-    """Whether a side of the rules (B,) has, by chance, the form of another restricted family or k of the task: (B,) bool.
+    """Whether a side of the rules (B,) has, by chance, the form of another restricted family or k of the task: (B,)
+    bool.
 
-    aaaa has all forms. A form that all words of the rule's family and k have does not count: of k = 4, periodic words are
-    those of k = 2 as well. A word of distinct base letters tells which these are.
+    aaaa has all forms. A form that all words of the rule's family and k have does not count: of k = 4, periodic words
+    are those of k = 2 as well. A word of distinct base letters tells which these are.
     """
     found = torch.zeros_like(rules.k, dtype=torch.bool)
     for side in (rules.x, rules.y):
@@ -131,13 +138,16 @@ def make_rules(spec: TaskSpec, seed: int, number: torch.Tensor, unseen: bool = F
     """The rules of the given numbers (B,) int64, of training or (`unseen`) set apart from it.
 
     Within a family and k, `drawn_rules` sets words apart. A word such as aaaa belongs to several families, and the test
-    could meet in one what training has in another; so a rule with such a side gives way to the rule of another number of
-    its family and k, which for training is one beyond its n_rules. Where no other can be found (k copies of one letter), it
-    stays, and `RunSpec` refuses the test.
+    could meet in one what training has in another; so a rule with such a side gives way to the rule of another number
+    of its family and k, which for training is one beyond its n_rules. Where no other can be found (k copies of one
+    letter), it stays, and `RunSpec` refuses the test.
     """
     rules = drawn_rules(spec, seed, number, unseen)
     rows = torch.arange(len(number) if spec.n_groups > 1 else 0, device=number.device)
-    step, end = -(-spec.n_rules * spec.rules_in_prompt // spec.n_groups), spec.n_pairs(unseen) * spec.rules_in_prompt // spec.n_groups
+    step, end = (
+        -(-spec.n_rules * spec.rules_in_prompt // spec.n_groups),
+        spec.n_pairs(unseen) * spec.rules_in_prompt // spec.n_groups,
+    )
     for attempt in range(1, PATIENCE):
         rows = rows[has_other_form(spec, rules[rows])]
         if len(rows) == 0:
@@ -152,8 +162,8 @@ def drawn_rules(spec: TaskSpec, seed: int, number: torch.Tensor, unseen: bool) -
 
     The leading letters of a side come from a keyed permutation of all such prefixes, of which training owns the first
     half and test the other: no word of one is ever a word of the other. Rule r takes x prefix r mod n_x and a y prefix
-    that makes the pair new; so rules are distinct, and no two share x while there are enough words. Uniform words beside
-    other families are drawn once for each k, so that these draws can repeat a rule.
+    that makes the pair new; so rules are distinct, and no two share x while there are enough words. Uniform words
+    beside other families are drawn once for each k, so that these draws can repeat a rule.
     """
     families = listed(tuple(FAMILIES.index(f) for f in spec.families), number.device)
     family = families[number % len(families)]
@@ -178,6 +188,7 @@ def drawn_rules(spec: TaskSpec, seed: int, number: torch.Tensor, unseen: bool) -
 
 @lru_cache(maxsize=KEPT)
 def rule_table(spec: TaskSpec, seed: int, device: torch.device) -> list[Rules]:
-    """All training rules, for each place in the prompt: looked up where they are few, as reading is faster than making."""
+    """All training rules, for each place in the prompt: looked up where they are few, as reading is faster than
+    making."""
     number = torch.arange(spec.n_rules, device=device) * spec.rules_in_prompt
     return [make_rules(spec, seed, number + j) for j in range(spec.rules_in_prompt)]

@@ -6,8 +6,9 @@ An example is a rule x -> y, an input z and its answer, written as one row of to
 
 Nothing need be stored and nothing depends on order: every letter is read off a counter-based hash of the seed's named
 stream, the rule's number and the example's number, in 32-bit arithmetic that gives the same bits on a CPU and a GPU.
-That is what lets ten million rules, any batch or any shard of them cost no memory. (Rules that are few are made once and
-looked up, to save time.) What the answers must be is said by `ditune.markov`; the tests compare the two on random specs.
+That is what lets ten million rules, any batch or any shard of them cost no memory. (Rules that are few are made once
+and looked up, to save time.) What the answers must be is said by `ditune.markov`; the tests compare the two on random
+specs.
 
 On a GPU a program waits wherever it must know a number or which rows a mask selects. So sizes come from the spec, what
 holds for some rows is computed for all, and the rows that are drawn again are the only ones that are counted.
@@ -106,7 +107,9 @@ def planted(spec: TaskSpec, random: Stream, x: Words, length: torch.Tensor, coun
     return torch.where(used, at + slot * x.length[:, None], -1)
 
 
-def draw_input(spec: TaskSpec, random: Stream, x: Words, length: torch.Tensor, count: torch.Tensor) -> tuple[Words, torch.Tensor]:
+def draw_input(
+    spec: TaskSpec, random: Stream, x: Words, length: torch.Tensor, count: torch.Tensor
+) -> tuple[Words, torch.Tensor]:
     """One draw of z: random letters with x planted, not yet checked for copies by chance; and the planted columns."""
     longest, most = spec.z_len[1], max(spec.occurrences)
     letters = random.letters(N_CHOICES + most, longest, spec.alphabet_size)
@@ -119,7 +122,8 @@ def draw_input(spec: TaskSpec, random: Stream, x: Words, length: torch.Tensor, c
 
 
 def first_letters(letters: torch.Tensor, n: int, width: int) -> torch.Tensor:
-    """The n letters from each of the first columns on as one number, (B, width) int16; it may be that of other letters too."""
+    """The n letters from each of the first columns on as one number, (B, width) int16; it may be that of other letters
+    too."""
     letters = letters.to(torch.int16)
     number = letters[:, :width]
     for j in range(1, n):
@@ -139,14 +143,16 @@ def suspects(z: Words, x: Words, at: torch.Tensor) -> torch.Tensor:
     return found.view(torch.int64).any(dim=1).nonzero()[:, 0]
 
 
-def make_inputs(spec: TaskSpec, random: Stream, rules: list[Rules], chosen: torch.Tensor, length, count) -> tuple[Words, torch.Tensor]:
+def make_inputs(
+    spec: TaskSpec, random: Stream, rules: list[Rules], chosen: torch.Tensor, length, count
+) -> tuple[Words, torch.Tensor]:
     """Inputs z (B, Z) that hold x of the chosen rule exactly where planted (B, most), and of earlier rules nowhere.
 
-    Rows in which chance wrote x once more are drawn again, until none is left; `TaskSpec` refuses settings in which that
-    would be common. What a row asks for can be impossible (copies of aa that touch make a third; x may contain an earlier
-    rule's): after PATIENCE draws it gets one copy of the first rule's x, and `chosen` and `count` are changed to say so.
-    A row's letters depend on its own draws alone, so a batch never changes them. Draws are made twice as many at a time
-    as before, of which the first good one is taken: six rounds reach PATIENCE.
+    Rows in which chance wrote x once more are drawn again, until none is left; `TaskSpec` refuses settings in which
+    that would be common. What a row asks for can be impossible (copies of aa that touch make a third; x may contain an
+    earlier rule's): after PATIENCE draws it gets one copy of the first rule's x, and `chosen` and `count` are changed
+    to say so. A row's letters depend on its own draws alone, so a batch never changes them. Draws are made twice as
+    many at a time as before, of which the first good one is taken: six rounds reach PATIENCE.
     """
     sides = [r.x for r in rules]
     x = pick(sides, chosen.clamp(max=len(rules) - 1))
@@ -184,7 +190,9 @@ def pick(words: list[Words], chosen: torch.Tensor) -> Words:
     if len(words) == 1:
         return words[0]
     rows = torch.arange(len(chosen), device=chosen.device)
-    return Words(torch.stack([w.letters for w in words])[chosen, rows], torch.stack([w.length for w in words])[chosen, rows])
+    return Words(
+        torch.stack([w.letters for w in words])[chosen, rows], torch.stack([w.length for w in words])[chosen, rows]
+    )
 
 
 def make_answers(spec: TaskSpec, z: Words, at: torch.Tensor, rules: list[Rules]) -> Words:
@@ -247,18 +255,23 @@ def rule_of_example(spec: TaskSpec, seed: int, number: torch.Tensor) -> torch.Te
 
 @lru_cache(maxsize=KEPT)
 def tail_cumulative(n_rules: int, alpha: float, seed: int, device: torch.device) -> torch.Tensor:
-    """Cumulative weights of the rules, (n_rules,) float64: weight U^(1/alpha), the power law f(x) = alpha x^(alpha - 1)."""
-    words = Stream.of(stream(seed, "tail/weights"), torch.arange(n_rules), torch.zeros(n_rules, dtype=torch.int64)).words(0, 1)
+    """Cumulative weights of the rules, (n_rules,) float64: weight U^(1/alpha), the power law
+    f(x) = alpha x^(alpha - 1)."""
+    words = Stream.of(
+        stream(seed, "tail/weights"), torch.arange(n_rules), torch.zeros(n_rules, dtype=torch.int64)
+    ).words(0, 1)
     uniform = ((words[:, 0].long() & 0xFFFFFFFF) + 0.5) * 2.0**-32
     return uniform.double().pow(1 / alpha).cumsum(0).to(device)  # computed on the CPU: a GPU rounds otherwise
 
 
-def generate(spec: TaskSpec, seed: int, rule, example, unseen: bool = False, copy: bool = False, table: list[Rules] | None = None) -> Examples:
+def generate(
+    spec: TaskSpec, seed: int, rule, example, unseen: bool = False, copy: bool = False, table: list[Rules] | None = None
+) -> Examples:
     """Example `example` of rule `rule`, int64 (B,) both, for B rows at once.
 
     Tokens are those of `Alphabet(spec.alphabet_size)`; a row has the length `row_length(spec)`. Slices: rule, no_op,
-    occurrences, family, k, x_len, z_len. `copy` writes the input where the answer belongs: a model that copies has these
-    rows right. `table`: the rules by number, where they have been made before.
+    occurrences, family, k, x_len, z_len. `copy` writes the input where the answer belongs: a model that copies has
+    these rows right. `table`: the rules by number, where they have been made before.
     """
     n_prompt = spec.rules_in_prompt
     rules = [table[j][rule] if table else make_rules(spec, seed, rule * n_prompt + j, unseen) for j in range(n_prompt)]
@@ -285,7 +298,12 @@ def generate(spec: TaskSpec, seed: int, rule, example, unseen: bool = False, cop
 def write_rows(spec: TaskSpec, rules: list[Rules], z: Words, answer: Words) -> torch.Tensor:
     """The rows of tokens (B, T) uint8: signs between the words, padding moved to the right end."""
     signs, width = Alphabet(spec.alphabet_size), row_length(spec)
-    parts = [part for rule in rules for part in (rule.x, signs.arrow, rule.y, signs.bar)] + [z, signs.equals, answer, signs.eos]
+    parts = [part for rule in rules for part in (rule.x, signs.arrow, rule.y, signs.bar)] + [
+        z,
+        signs.equals,
+        answer,
+        signs.eos,
+    ]
     widths = [1 if isinstance(part, int) else part.letters.shape[1] for part in parts]
     rows = torch.empty(len(z.length), max(width, sum(widths)), dtype=torch.uint8, device=z.length.device)
     rows[:, sum(widths) :] = signs.pad
@@ -320,8 +338,8 @@ def prompt_length(spec: TaskSpec) -> int:
 
 
 def training_examples(spec: TaskSpec, seed: int, number: torch.Tensor, copy: bool = False) -> Examples:
-    """Training examples by number, (B,) int64: 0 .. n_examples - 1 are the budget; later numbers are inputs drawn afresh
-    for the same rules, of which some are training's by chance where inputs are short."""
+    """Training examples by number, (B,) int64: 0 .. n_examples - 1 are the budget; later numbers are inputs drawn
+    afresh for the same rules, of which some are training's by chance where inputs are short."""
     table = rule_table(spec, seed, number.device) if spec.n_rules * spec.rules_in_prompt <= FEW_RULES else None
     return generate(spec, seed, rule_of_example(spec, seed, number), number, copy=copy, table=table)
 

@@ -1,8 +1,8 @@
 """The training loop: M runs of equal shape as one program, on the CPU (M = 1) or captured in a CUDA graph.
 
 A pack's runs may differ in task, seed and evaluation sets; they share the shapes of model and data and the training
-settings. A member of a pack ends where its solo run ends, to within rounding. A killed run resumes from its checkpoint and ends in the same
-record bit for bit (CPU), because data, order and schedule are functions of the step.
+settings. A member of a pack ends where its solo run ends, to within rounding. A killed run resumes from its checkpoint
+and ends in the same record bit for bit (CPU), because data, order and schedule are functions of the step.
 
 Shapes: M models, P parameters of a model, B batch, T positions.
 """
@@ -25,18 +25,29 @@ from .specs import RunSpec
 from .tasks import Alphabet, batch_numbers, prompt_length, row_length, training_examples
 
 CHUNK = 32  # steps whose data are generated at once: the generator's fixed cost is then under 2 % of a step
-CHUNK_ROWS = 1 << 15  # on a GPU so many rows, if these are more steps, as the cost of a chunk there is that of its launches
+CHUNK_ROWS = (
+    1 << 15
+)  # on a GPU so many rows, if these are more steps, as the cost of a chunk there is that of its launches
 CURVE_EXAMPLES = 256  # examples of each evaluation set at a point of the learning curve
 SAVE_EVERY_S = 20  # seconds between checkpoints, and
 SAVE_SHARE = 0.02  # no more than this share of the time goes into writing them
-COMPILE_FROM = 5e15  # operations of a training: half a minute of a large GPU, which is about what compiling saves and costs
+COMPILE_FROM = (
+    5e15  # operations of a training: half a minute of a large GPU, which is about what compiling saves and costs
+)
 
 
 def run_shape(run: RunSpec) -> tuple:
     """What the runs of a pack must share."""
     lengths = [row_length(t) for t in (run.task, *(eval_task(run, e) for e in run.evals))]
     prompts = [prompt_length(t) for t in (run.task, *(eval_task(run, e) for e in run.evals))]
-    return run.model, run.train, run.task.alphabet_size, tuple(lengths), tuple(prompts), tuple(e.n_examples for e in run.evals)
+    return (
+        run.model,
+        run.train,
+        run.task.alphabet_size,
+        tuple(lengths),
+        tuple(prompts),
+        tuple(e.n_examples for e in run.evals),
+    )
 
 
 class Pack:
@@ -80,7 +91,9 @@ class Pack:
     def losses(self, tokens: torch.Tensor) -> torch.Tensor:
         """Mean cross-entropy of the answer's tokens, one a model (M,)."""
         w = unflatten(self.flat, self.shapes)
-        if self.train.bf16 and self.device == "cuda":  # in one piece; autocast would round weight by weight, there and back
+        if (
+            self.train.bf16 and self.device == "cuda"
+        ):  # in one piece; autocast would round weight by weight, there and back
             rounded = unflatten(self.flat.bfloat16(), self.shapes)
             w |= {name: rounded[name] for name in FACTORS}
         with torch.autocast("cuda", torch.bfloat16, enabled=self.train.bf16):
@@ -118,7 +131,8 @@ class Pack:
         return time.perf_counter()
 
     def run(self, checkpoint: Path, progress) -> None:
-        """Train to the end, calling progress(step, n_steps) on the way; what it raises ends the run with a checkpoint."""
+        """Train to the end, calling progress(step, n_steps) on the way; what it raises ends the run with a
+        checkpoint."""
         n_steps, next_save = self.train.n_steps, time.monotonic() + SAVE_EVERY_S
         points = {round((i + 1) * n_steps / self.train.n_evals) for i in range(self.train.n_evals)}
         while self.step < n_steps:
@@ -147,7 +161,8 @@ class Pack:
         """Step, training loss and exact match of each evaluation set, one dict a run."""
         sets = [self.evaluate_set(i, CURVE_EXAMPLES, copies=False) for i in range(len(self.runs[0].evals))]
         return [
-            {"step": self.step, "loss": losses[m].item()} | {e.name: found[m]["exact_match"] for e, found in zip(run.evals, sets)}
+            {"step": self.step, "loss": losses[m].item()}
+            | {e.name: found[m]["exact_match"] for e, found in zip(run.evals, sets)}
             for m, run in enumerate(self.runs)
         ]
 
@@ -157,7 +172,8 @@ class Pack:
         return evaluate(self.runs, self.weights(), index, min(most or n, n), copies)
 
     def evaluate(self, checkpoint: Path | None = None) -> list[dict[str, dict]]:
-        """Results of every evaluation set, one dict {set: result} a run; those that the checkpoint holds are not computed again."""
+        """Results of every evaluation set, one dict {set: result} a run; those that the checkpoint holds are not
+        computed again."""
         for index in range(len(self.sets), len(self.runs[0].evals)):
             self.sets.append(self.evaluate_set(index))
             if checkpoint:
@@ -193,8 +209,11 @@ def captured(pack: Pack):
     return replay
 
 
-def train_pack(runs: list[RunSpec], checkpoint: Path, progress=lambda step, n_steps: None, device: str | None = None) -> list[dict]:
-    """Train and evaluate runs of equal shape, resuming from the checkpoint file if it exists; one dict of plain data a run.
+def train_pack(
+    runs: list[RunSpec], checkpoint: Path, progress=lambda step, n_steps: None, device: str | None = None
+) -> list[dict]:
+    """Train and evaluate runs of equal shape, resuming from the checkpoint file if it exists; one dict of plain data a
+    run.
 
     metrics: {set: result of `evaluate.evaluate`}; curve: [{step, loss, set: exact match}]; n_parameters, n_models (of
     the pack), epochs, tokens (a run's, prompts included), wall_s (this call), train_s (steps alone, over all calls),
@@ -226,7 +245,8 @@ def train_pack(runs: list[RunSpec], checkpoint: Path, progress=lambda step, n_st
         "device": provenance.device_name(device),
     }
     return [
-        {"metrics": metrics[m], "curve": [point[m] for point in pack.curve], "epochs": examples / run.task.n_examples} | shared
+        {"metrics": metrics[m], "curve": [point[m] for point in pack.curve], "epochs": examples / run.task.n_examples}
+        | shared
         for m, run in enumerate(runs)
     ]
 

@@ -20,7 +20,8 @@ NIGHTS = 28
 LEAST = 0.02
 """A smaller difference is none: about the standard error of a share of 500 test answers."""
 ALIKE = 0.01
-"""Trainings of one spec are alike if their first recorded losses differ by at most this share; by rounding it is 1e-4."""
+"""Trainings of one spec are alike if their first recorded losses differ by at most this share; by rounding it is
+1e-4."""
 MEASURES = ("exact_match", "nll", "rouge_l", "pass_1")
 
 

@@ -39,8 +39,8 @@ def libraries() -> dict:
 
 @functools.lru_cache
 def machine() -> dict:
-    """The processor, with its widest vectors: the bits of a result depend on them. A GPU is named by the result itself, in its
-    `device`."""
+    """The processor, with its widest vectors: the bits of a result depend on them. A GPU is named by the result
+    itself, in its `device`."""
     try:
         info = [line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()]
         known = {name.strip(): value.strip() for name, _, value in reversed(info)}
