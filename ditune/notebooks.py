@@ -44,8 +44,6 @@ class Plan:
     specs: list[Spec]
     reads: tuple[str, ...] = ()
     """What the page reads beside the records of its runs: "records" (all of them), "benchmarks"."""
-    borrowed: tuple[Spec, ...] = ()
-    """Runs of other chapters, whose records the page shows where there are."""
 
 
 def folder() -> Path:
@@ -71,7 +69,7 @@ def profiles() -> list[str]:
 
 def module_of(stem: str) -> ModuleType:
     """The module of a notebook: of `02_number_of_rules` it is `ditune.chapters.number_of_rules`. It has `runs`, and
-    may say what the page READS and which runs are `borrowed`."""
+    may say what the page READS."""
     return importlib.import_module(f"ditune.chapters.{stem.partition('_')[2] or stem}")
 
 
@@ -153,8 +151,7 @@ def _plan_one(stem: str, own: dict, from_profile: dict, given: dict) -> Plan:
             parameters[name] = before | value if isinstance(before, dict) and isinstance(value, dict) else value
     changed = {n: v for n, v in parameters.items() if v != own[n]}
     module = module_of(stem)
-    specs, borrowed = list(dict.fromkeys(module.runs(**parameters))), getattr(module, "borrowed", lambda **_: ())
-    return Plan(stem, parameters, changed, specs, getattr(module, "READS", ()), tuple(borrowed(**parameters)))
+    return Plan(stem, parameters, changed, list(dict.fromkeys(module.runs(**parameters))), getattr(module, "READS", ()))
 
 
 def parse(name: str, text: str):
@@ -234,7 +231,7 @@ def sources(planned: Plan) -> list[Path]:
     """The files that a notebook may read: the records of its runs, data of the book, and what its chapter says that it
     reads beside them."""
     folders = (records.local(), records.results())
-    files = [folder / f"{spec.key}.json" for spec in (*planned.specs, *planned.borrowed) for folder in folders]
+    files = [folder / f"{spec.key}.json" for spec in planned.specs for folder in folders]
     files += [path for folder in folders for path in folder.glob("*.json")] if "records" in planned.reads else []
     files += (records.results() / "benchmarks").glob("*.json") if "benchmarks" in planned.reads else []
     return sorted({*files, *(records.root() / "book" / "data").glob("*")})

@@ -44,7 +44,7 @@ def test_d5_compares_with_as_many_inputs_that_hold_x(most, control, seen, expect
 def test_d5_says_the_ratios_and_needs_six_seeds():
     verdict = judge(CLAIMS["D5"], runs(LATE, CURVE, seeds=3))
     assert verdict.verdict == "not settled" and "By 3 of 6 seeds" in verdict.text()
-    assert verdict.text().startswith("50 % no-ops against as many inputs with x: a factor of 2.5")
+    assert verdict.text().startswith("50 % no-ops against as many inputs with x: × 2.5")
 
 
 @pytest.mark.parametrize(
@@ -94,14 +94,12 @@ def test_figures_show_every_seed_and_give_the_same_bytes_twice():
     own = chapter(frame, again=frame["key"][:1])
     unseen = frame[frame["eval"] == "unseen"]
     assert marks(no_ops.figure_accuracy(own).axes[0]) == pytest.approx(sorted(unseen["exact_match"]))
-    answers = no_ops.figure_answers(own).axes
-    assert [marks(ax) for ax in answers] == [pytest.approx(sorted(unseen[c].dropna())) for c in ("no_op", "copied")]
     assert svg(no_ops.figure_accuracy(own)) == svg(no_ops.figure_accuracy(own))
 
 
 def test_answer_and_tables_hold_the_numbers_of_the_runs():
     own = chapter(runs(LATE, CURVE))
-    assert "50 % no-ops multiply the number of rules that a model needs by a factor of 2.5" in no_ops.answer(own)
+    assert "50 % no-ops multiply the number of rules that a model needs by 2.5" in no_ops.answer(own)
     row = "| 50 % no-ops | 1,000 | 0.50 [0.49, 0.51] | 0.50, 0.49, 0.51, 0.52, 0.48, 0.50 | 0.90"
     assert row in no_ops.table_accuracy(own)
     assert "| no no-ops, 50 % of the data | 40" in no_ops.table_thresholds(own)

@@ -95,15 +95,7 @@ def test_every_seed_is_a_point_beside_the_papers_curve_and_runs_made_here_are_ri
     rings = [line for line in ax.lines if line.get_markerfacecolor() == "none"]
     assert sorted(float(y) for line in rings for y in line.get_ydata()) == pytest.approx([0.09, 0.96])
     assert "3 seeds" in texts(figure) and "1a2b3c4d5" in texts(figure)
-
-
-def test_figures_give_the_same_bytes_twice_and_learning_has_a_line_a_seed():
-    points = [(n, s, t, UNSEEN[n] * t / 100, t / 100) for n in UNSEEN for s in range(3) for t in (50, 100)]
-    curves = pd.DataFrame(points, columns=["n_rules", "seed", "step", "unseen", "seen"])
-    own = chapter(table(UNSEEN, seeds=3), curves=curves)
-    assert [len(ax.lines) for ax in here.figure_learning(own).axes] == [4 * len(UNSEEN)] * 2
-    for draw in (here.figure_accuracy, here.figure_learning):
-        assert svg(draw(own)) == svg(draw(own))
+    assert svg(figure) == svg(here.figure_accuracy(chapter(frame, again=["300-1"])))
 
 
 def test_the_answer_and_the_table_hold_the_numbers_of_the_runs():

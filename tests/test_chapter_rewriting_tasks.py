@@ -7,11 +7,8 @@ from ditune.chapters import rewriting_tasks as here
 from ditune.specs import SpecError
 from ditune.study import Chapter
 
-PARAMETERS = {
-    "seed": 0,
-    "task": {"x_len": 2, "y_len": 3, "z_len": 6, "n_rules": 10, "n_examples": 200},
-    "n_examples": 300,
-}
+TASK = {"x_len": 2, "y_len": 3, "z_len": 6, "n_rules": 10, "n_examples": 200}
+PARAMETERS = {"seed": 0, "task": TASK, "n_examples": 300}
 
 
 def made(**changes) -> Chapter:
@@ -25,7 +22,7 @@ def rows_of(text: str) -> dict[str, list[str]]:
 
 
 def test_it_runs_nothing_and_checks_its_parameters():
-    assert here.runs(**PARAMETERS) == here.sample([]) == []
+    assert here.runs(**PARAMETERS) == []
     for wrong in ({"n_examples": 0}, {"seed": "a"}, {"task": {"x_length": 3}}, {"task": [3]}):
         with pytest.raises(SpecError) as error:
             here.runs(**PARAMETERS | wrong)
@@ -35,32 +32,16 @@ def test_it_runs_nothing_and_checks_its_parameters():
 def test_seen_and_unseen_rules_share_no_side_and_all_answers_are_right():
     found = rows_of(here.table_split(made()))
     assert found["different rules"][0] == "10" and found["x that the other set has too"] == ["0", "0"]
-    assert (
-        found["y that the other set has too"] == found["answers that differ from the reference program's"] == ["0", "0"]
-    )
+    assert found["y that the other set has too"] == ["0", "0"]
+    assert found["answers that differ from the reference program's"] == ["0", "0"]
     assert "0 share a side with a rule of the other kind, and 0 answers differ" in here.answer(made())
-
-
-def test_a_rule_has_its_share_of_the_budget():
-    found = rows_of(here.table_budget(made()))
-    assert [row[0] for row in found.values()] == ["20", "2"] and list(found) == ["10", "100"]
 
 
 @pytest.mark.parametrize("task", [{}, {"z_len": 40}, {"alphabet_size": 30}])
 def test_the_figure_has_a_square_for_each_token(task):
-    own = made(task=PARAMETERS["task"] | task)
+    own = made(task=TASK | task)
     letters = here.shown(own)
     (ax,) = here.figure_examples(own).axes
     assert len(ax.patches) == sum(map(len, letters)) and "".join(t.get_text() for t in ax.texts) == "".join(letters)
     assert letters[0][:6] == letters[1][:6] != letters[2][:6]  # the same rule twice, then another
-
-
-@pytest.mark.parametrize("draw", [here.figure_examples, here.figure_even])
-def test_figures_give_the_same_bytes_twice(draw):
-    assert svg(draw(made())) == svg(draw(made()))
-
-
-def test_shares_are_drawn_within_the_axes():
-    for ax in here.figure_even(made()).axes:
-        (shares,) = ax.lines
-        assert sum(shares.get_ydata()) == pytest.approx(1) and ax.get_ylim()[1] > max(shares.get_ydata())
+    assert svg(here.figure_examples(own)) == svg(here.figure_examples(own))

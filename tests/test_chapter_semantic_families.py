@@ -1,5 +1,7 @@
 """05: the rules decide as they are written, lower k is what no run was trained on, figures show every seed."""
 
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 from made_up import chapter, marks, svg, table, texts
@@ -20,7 +22,7 @@ def runs(found: dict, seeds: int = 6, own=0.97) -> pd.DataFrame:
     """Runs by (mix, range of k, number of rules): accuracy on lower k and on unrestricted words, `own` on rules of their kind."""
     parts = []
     for (mix, k, n), (lower, uniform) in found.items():
-        cell = {"families": mix if len(mix) > 1 else mix[0], "k": k if k[0] != k[1] else k[0], "x_len": 9}
+        cell = {"mix": mix, "range": k, "x_len": 9}
         both = table({n: lower}, uniform, seeds, **cell)
         other = table({n: own}, own, seeds, **cell)
         parts += [both.assign(eval=both["eval"].map({"unseen": "lower k", "seen": "uniform"})), other]
@@ -103,16 +105,16 @@ def test_without_the_cells_that_a_rule_asks_for_nothing_is_settled():
     assert {judge(claim, alone).verdict for claim in here.CLAIMS} == {OPEN, "out of reach"}
 
 
-def test_lower_k_is_what_no_restricted_run_was_trained_on():
-    frame = runs({(ALL, (3, 4), 3000): (0.0, 0.0), (here.FREE_WORDS, (1, 1), 3000): (0.0, 0.0)}, seeds=1)
+def test_lower_k_is_what_no_restricted_run_was_trained_on(monkeypatch):
+    frame = pd.concat([table({3000: 0.0}, seeds=1, families=families, k=k) for families, k in ((ALL, (3, 4)), ("uniform", 1))])
     frame = frame[frame["eval"] == "unseen"].assign(eval="families", n=200)
     by_k = {1: (0.5, 10), 2: (0.2, 30), 3: (0.9, 99), 4: (1.0, 99)}
     parts = [frame.assign(slice="k", value=str(k), exact_match=right, n=n) for k, (right, n) in by_k.items()]
-    found = here.with_lower_k(frame, pd.concat([*parts, parts[0].assign(slice="family")]))
+    monkeypatch.setattr(here.records, "frame", lambda specs: frame)
+    found = here.frame(SimpleNamespace(specs=[], slices=pd.concat([*parts, parts[0].assign(slice="family")])))
     lower = found[found["eval"] == "lower k"]
-    assert lower["exact_match"].tolist() == pytest.approx([(0.5 * 10 + 0.2 * 30) / 40] * 2)
-    assert lower["n"].tolist() == [40, 40] and len(found) == len(frame) + 2
-    assert here.with_lower_k(pd.DataFrame(), pd.DataFrame()).empty
+    assert lower["exact_match"].tolist() == pytest.approx([(0.5 * 10 + 0.2 * 30) / 40] * 2) and len(found) == len(frame) + 2
+    assert list(found["mix"])[:2] == [ALL, here.FREE_WORDS] and list(found["range"])[:2] == [(3, 4), (1, 1)]
 
 
 def test_each_mix_is_trained_at_the_first_range_and_the_last_one_at_all():
@@ -135,13 +137,10 @@ def test_a_wrong_parameter_is_one_line(wrong):
 def test_figures_show_every_seed_and_give_the_same_bytes_twice():
     frame = mixes((0.1, 0.0), (0.3, 0.2), (0.6, 0.5), seeds=3)
     own = chapter(frame, again=frame["key"][:1])
-    drawn = frame[frame["eval"].isin(here.SETS)]
-    main, more = here.figure_mixes(own), here.figure_amounts(own)
-    assert marks(main.axes[0], "x") == pytest.approx(sorted(drawn[drawn["n_rules"] == 3000]["exact_match"]))
-    whole = drawn[drawn["families"] == ALL]["exact_match"]
-    assert len(marks(more.axes[0], "x")) == len(whole) + len(whole) // 2  # the cell that both sections have
-    assert "periodic + mirrored" in texts(main) and "all three" in texts(main) and "k = 3 to 4" in texts(more)
-    assert svg(main) == svg(here.figure_mixes(own)) and svg(more) == svg(here.figure_amounts(own))
+    figure = here.figure_mixes(own)
+    assert marks(figure.axes[0], "x") == pytest.approx(sorted(frame[frame["eval"].isin(here.SETS)]["exact_match"]))
+    assert "periodic + mirrored\n3k rules, k = 3 to 4" in texts(figure) and "all three\n500 rules" in texts(figure)
+    assert svg(figure) == svg(here.figure_mixes(own))
 
 
 def test_answer_and_table_hold_the_numbers_of_the_runs():

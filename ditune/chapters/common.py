@@ -81,13 +81,15 @@ def rewriting_run(task: dict, model: dict, train: dict, evals: list[EvalSpec], s
     return RunSpec.of(task=task, model=model, train=train, evals=evals, seed=seed)
 
 
-def by_rules(n_rules, first_seed, n_seeds, n_test, task, model, train, other: dict | None = None) -> list[RunSpec]:
-    """A run for each number of rules and seed, tested on the task trained on or on one that differs from it in `other`."""
+def by_rules(n_rules, first_seed, n_seeds, n_test, task, model, train, other=None, more=None) -> list[RunSpec]:
+    """A run for each number of rules and seed, tested on its own task or on one that differs in the fields `other`;
+    more: further sets of unseen rules, {name: fields in which their task differs}."""
     task, model, train = without("task", task, "n_rules"), literal("model", model, dict), literal("train", train, dict)
     found = []
     for n in listed("n_rules", n_rules, int):
         own = task | {"n_rules": n}
         evals = tested(n_test, own | other if other else None)
+        evals += [EvalSpec.of(name=e, n_examples=n_test, task=own | fields) for e, fields in (more or {}).items()]
         found += [rewriting_run(own, model, train, evals, seed) for seed in seeds_of(first_seed, n_seeds)]
     return found
 
@@ -95,6 +97,12 @@ def by_rules(n_rules, first_seed, n_seeds, n_test, task, model, train, other: di
 def cells(frame, *columns) -> dict[tuple, object]:
     """The rows by the values of some columns, in their order."""
     return dict(list(frame.groupby(list(columns))))
+
+
+def means_of(measured: dict[str, dict], rows, name: str, places: int = 0) -> str:
+    """The mean of a measure over the runs of some rows, for a table; measured: by key."""
+    keys = rows["key"].unique()
+    return f"{sum(measured[key][name] for key in keys) / len(keys):,.{places}f}"
 
 
 def pooled(slices):

@@ -32,9 +32,6 @@ def sample(specs: list[RunSpec]) -> list[RunSpec]:
     return [spec for spec in specs if spec.seed == seed and spec.task.n_rules in (100, 300, 1000, 10_000)]
 
 
-# ---- claims ----------------------------------------------------------------------------------------------------------
-
-
 def grid_of(frame) -> list[tuple]:
     """(number of rules, examples of each, accuracy on unseen rules, on seen rules), ascending."""
     found = [(n, rows["n_examples"].iloc[0] / n, rows) for (n,), rows in cells(frame, "n_rules").items()]
@@ -80,9 +77,9 @@ def sharp(frame) -> Finding:
 
 SOURCE = "arXiv 2405.19787, symbolic experiments"
 MEASURE = "exact match on examples of unseen rules; for what was learnt, on new inputs of seen rules"
-EMERGES = f"""Holds where at some number of rules the seen ones are learnt ({LEARNT} or more) and unseen ones are not
-applied ({LOW} or less), and at a larger number, with at most {FEW_EXAMPLES} examples of each, unseen ones are ({HIGH} or
-more). Does not hold where with so few examples seen rules are learnt and unseen ones stay below {HIGH}."""
+EMERGES = f"""Holds where at some number of rules the seen ones are learnt ({LEARNT} or more) and no unseen ones applied
+({LOW} or less), and at a larger number, with at most {FEW_EXAMPLES} examples of each, unseen ones are ({HIGH} or more).
+Does not hold where with so few examples seen rules are learnt and unseen ones stay below {HIGH}."""
 RISES = f"""Holds where at most {SHARP} times as many rules lead from {LOW} or less (seen rules learnt) to {HIGH} or
 more. Does not hold where numbers of rules further apart both lie between {LOW} and {HIGH}."""
 CLAIMS = (
@@ -95,9 +92,6 @@ CLAIMS = (
     Claim("D3", "From 1,000 rules on every run applies unseen rules.", SOURCE, MEASURE, "", "", None, PAPER_SCALE),
     Claim("D4n", "The change lies at about 400 rules.", SOURCE, MEASURE, "", "", None, PAPER_SCALE),
 )  # fmt: skip
-
-
-# ---- answer, figures, tables -----------------------------------------------------------------------------------------
 
 
 def answer(chapter) -> str:
@@ -116,24 +110,6 @@ def figure_accuracy(chapter):
     plots.curves(ax, {label: frame[frame["eval"] == name] for name, label in SETS.items()}, chapter.again)
     plots.paper(ax, PAPER_CURVE, "paper, unseen rules")
     return plots.signed(figure, [ax], frame)
-
-
-def figure_learning(chapter):
-    """Accuracy in the course of training, a colour for each number of rules."""
-    curves = chapter.curves
-    figure, axes = plots.panels(2, height=2.6, sharex=True)
-    styles = plots.styles(sorted(set(curves["n_rules"])), ordered=True)
-    for ax, (name, label) in zip(axes, SETS.items()):
-        for n, style in styles.items():
-            rows = curves[curves["n_rules"] == n]
-            for _, one in rows.groupby("seed"):
-                ax.plot(one["step"], one[name], color=style["color"], linewidth=0.7, alpha=0.45)
-            mean = rows.groupby("step")[name].mean()
-            ax.plot(mean.index, mean, label=f"{plots.number(n)} rules", markersize=4, **style)
-        plots.accuracy_axis(ax, label.capitalize())
-    axes[-1].set_xlabel("optimiser steps")
-    plots.legend(figure, axes)
-    return plots.finished(figure, chapter.frame)
 
 
 def table_accuracy(chapter) -> str:

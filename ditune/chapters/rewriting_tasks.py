@@ -10,13 +10,8 @@ from ..rewriting.specs import RunSpec, TaskSpec
 from ..specs import SpecError
 from .common import MOST_SHOWN, literal
 
-PARTS = {
-    "x": (plots.ORANGE, "rule: x"),
-    "y": (plots.SKY, "rule: y"),
-    "z": ("#e6e6e6", "input"),
-    "answer": ("#cfe8dd", "answer"),
-    "sign": ("#ffffff", "sign"),
-}
+PARTS = {"x": (plots.ORANGE, "rule: x"), "y": (plots.SKY, "rule: y"), "z": ("#e6e6e6", "input"),
+         "answer": ("#cfe8dd", "answer"), "sign": ("#ffffff", "sign")}  # fmt: skip
 """Colour and name of each part of an example."""
 PER_LINE = 32
 """Tokens in a line of the figure."""
@@ -34,46 +29,28 @@ def runs(seed, task, n_examples) -> list[RunSpec]:
     return []
 
 
-def sample(specs: list[RunSpec]) -> list[RunSpec]:
-    """Nothing is computed again: every build draws the examples anew."""
-    return []
-
-
-# ---- examples --------------------------------------------------------------------------------------------------------
-
-
 def chosen(chapter) -> tuple[TaskSpec, int, int]:
     """The task, the seed, and the number of examples."""
-    own = chapter.parameters
-    return (
-        TaskSpec.of(**literal("task", own["task"], dict)),
-        literal("seed", own["seed"], int),
-        literal("n_examples", own["n_examples"], int),
-    )
+    own = {name: literal(name, value, dict if name == "task" else int) for name, value in chapter.parameters.items()}
+    return TaskSpec.of(**own["task"]), own["seed"], own["n_examples"]
 
 
 @functools.lru_cache(2)
-def examples(task: TaskSpec, seed: int, n: int) -> dict:
-    """Training examples and examples of unseen rules as tables with columns x, y, z, answer."""
+def examples(task: TaskSpec, seed: int, n: int) -> tuple:
+    """Training examples and examples of unseen rules as tables with columns x, y, z, answer, and whether the answer is
+    `right`: what the reference program writes."""
     import pandas
     import torch
 
-    from ..rewriting import tasks
+    from ..rewriting import markov, tasks
 
-    signs, number = tasks.Alphabet(task.alphabet_size), torch.arange(n)
-    pattern = r"(?P<x>\w+)>(?P<y>\w+)\|(?P<z>\w+)=(?P<answer>\w+)\."
-    drawn = {"seen": tasks.training_examples(task, seed, number), "unseen": tasks.unseen_examples(task, seed, number)}
-    texts = {name: pandas.Series([signs.text(row) for row in one.tokens.tolist()]) for name, one in drawn.items()}
-    return {name: text.str.extract(pattern) for name, text in texts.items()}
-
-
-@functools.lru_cache(2)
-def wrong(task: TaskSpec, seed: int, n: int) -> dict[str, int]:
-    """How many of their answers differ from what the reference program writes."""
-    from ..rewriting.markov import rewrite
-
-    rows = {name: zip(d["x"], d["y"], d["z"], d["answer"]) for name, d in examples(task, seed, n).items()}
-    return {name: sum(rewrite(z, x, y) != answer for x, y, z, answer in own) for name, own in rows.items()}
+    signs, number, tables = tasks.Alphabet(task.alphabet_size), torch.arange(n), []
+    for draw in (tasks.training_examples, tasks.unseen_examples):
+        text = pandas.Series([signs.text(row) for row in draw(task, seed, number).tokens.tolist()])
+        found = text.str.extract(r"(?P<x>\w+)>(?P<y>\w+)\|(?P<z>\w+)=(?P<answer>\w+)\.")
+        reference = [markov.rewrite(z, x, y) for x, y, z in zip(found["x"], found["y"], found["z"])]
+        tables.append(found.assign(right=found["answer"] == reference))
+    return tuple(tables)
 
 
 def shown(chapter) -> list[str]:
@@ -105,18 +82,15 @@ def parts_of(text: str) -> list[str]:
     return kinds
 
 
-# ---- answer, figures, tables -----------------------------------------------------------------------------------------
-
-
 def answer(chapter) -> str:
     """That the two sets of rules have no side in common, counted."""
-    task, seed, n = chosen(chapter)
-    seen, unseen = examples(task, seed, n).values()
+    seen, unseen = examples(*chosen(chapter))
     common = sum(len(set(seen[side]) & set(unseen[side])) for side in "xy")
     what = "A model reads a rule and an input and writes the input with the rule applied once"
+    both = f"Of {len(seen):,} training examples and {len(unseen):,} of unseen rules"
     shared = f"{common} share a side with a rule of the other kind"
-    errors = f"{sum(wrong(task, seed, n).values())} answers differ from the reference program's"
-    return f"**{what}. Of {n:,} training examples and {n:,} of unseen rules, {shared}, and {errors}.**"
+    errors = f"{(~seen['right']).sum() + (~unseen['right']).sum()} answers differ from the reference program's"
+    return f"**{what}. {both}, {shared}, and {errors}.**"
 
 
 def figure_examples(chapter):
@@ -141,71 +115,16 @@ def figure_examples(chapter):
     return figure
 
 
-def figure_even(chapter):
-    """Shares of values that should be equally frequent, with the band of two standard deviations of an even draw."""
-    from ..rewriting.tasks import Alphabet
-
-    task, seed, n = chosen(chapter)
-    rows = examples(task, seed, n)["seen"]
-    rest = "".join(z.replace(x, "", 1) for x, z in zip(rows["x"], rows["z"]))
-    places = [z.find(x) for x, z in zip(rows["x"], rows["z"])]
-    letters = list(Alphabet(task.alphabet_size).text(range(task.alphabet_size)))
-    columns = range(task.z_len[1] - task.x_len[0] + 1)
-    figure, axes = plots.panels(2, height=1.8)
-    even_shares(
-        axes[0], letters, [rest.count(letter) for letter in letters], "Letters of the input outside x", "letter"
-    )
-    even_shares(axes[1], columns, [places.count(column) for column in columns], "Place of x", "letters before x")
-    plots.legend(figure, axes[:1])
-    return figure
-
-
-def even_shares(ax, labels, counts, title: str, xlabel: str):
-    """The shares of values beside the even share, plus and minus two standard deviations of an even draw of as many."""
-    total, even = sum(counts), 1 / len(counts)
-    shares, deviation = [count / total for count in counts], 2 * (even * (1 - even) / total) ** 0.5
-    ax.axhspan(even - deviation, even + deviation, color="#d9d9d9", linewidth=0, label="even, ±2 s.d.")
-    ax.plot(range(len(counts)), shares, linestyle="", marker="o", markersize=4, color=plots.BLUE, label="share")
-    reach = max(2 * deviation, 1.2 * max(abs(share - even) for share in shares))
-    every = max(1, -(-len(labels) // 26))
-    ax.set(ylim=(even - reach, even + reach), ylabel="share", xlabel=xlabel, title=title)
-    ax.set_xticks(range(0, len(labels), every), labels[::every])
-
-
 def table_split(chapter) -> str:
     """Training examples and examples of unseen rules, counted."""
     task, seed, n = chosen(chapter)
-    both = examples(task, seed, n)
-    seen, unseen = both.values()
-    rows = [["different rules", *(f"{len(d.drop_duplicates(['x', 'y'])):,}" for d in both.values())]]
+    both = seen, unseen = examples(task, seed, n)
+    rows = [["different rules", *(len(d.drop_duplicates(["x", "y"])) for d in both)]]
     for side in "xy":
-        rows.append([f"different {side}", *(f"{d[side].nunique():,}" for d in both.values())])
-        rows.append([f"{side} that the other set has too", *[f"{len(set(seen[side]) & set(unseen[side])):,}"] * 2])
-    crossed = [len(set(a["x"]) & set(b["y"])) for a, b in ((seen, unseen), (unseen, seen))]
-    rows.append(["x that the other set has as y", *(f"{count:,}" for count in crossed)])
-    rows.append(["answers that differ from the reference program's", *map(str, wrong(task, seed, n).values())])
+        rows.append([f"different {side}", *(d[side].nunique() for d in both)])
+        rows.append([f"{side} that the other set has too", *[len(set(seen[side]) & set(unseen[side]))] * 2])
+    rows.append(["x that the other set has as y", *(len(set(a["x"]) & set(b["y"])) for a, b in (both, both[::-1]))])
+    rows.append(["answers that differ from the reference program's", *(int((~d["right"]).sum()) for d in both)])
     caption = f"{n:,} training examples of {task.n_rules:,} rules, and as many examples of unseen rules"
+    rows = [list(map(tables.shown, row)) for row in rows]
     return tables.table(caption, "tab-split", ["", "training", "unseen"], rows)
-
-
-def table_budget(chapter) -> str:
-    """What a fixed number of training examples gives with different numbers of rules."""
-    import torch
-
-    from ..rewriting import tasks
-
-    task, seed, n = chosen(chapter)
-    number, rows = torch.arange(task.n_examples), []
-    for n_rules in [10**e for e in range(1, 8) if 10**e <= min(task.n_examples, task.n_pairs(False))]:
-        own = task.replace(n_rules=n_rules)
-        rule = tasks.rule_of_example(own, seed, number)
-        each = dict.fromkeys(f"{count:,}" for count in rule.bincount(minlength=n_rules).aminmax())
-        first = number[rule < 10].split(10_000)
-        trained = {bytes(row) for part in first for row in tasks.training_examples(own, seed, part).tokens.numpy()}
-        fresh = [tasks.generate(own, seed, p % 10, task.n_examples + p).tokens for p in torch.arange(n).split(10_000)]
-        known = sum(bytes(row) in trained for part in fresh for row in part.numpy())
-        rows.append([f"{n_rules:,}", " to ".join(each), f"{known / n:.2%}"])
-    caption = (
-        f"{task.n_examples:,} training examples: how many of each rule, and fresh inputs of a rule that training has"
-    )
-    return tables.table(caption, "tab-budget", ["rules", "examples of each", "fresh inputs in training"], rows)

@@ -4,7 +4,7 @@ The labels are those of the methods chapter: "text" (read in the paper or a sist
 this experiment, in agreement with all that is), "read off" (from a figure), "not stated".
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..report import tables
 from ..report.tables import shown
@@ -14,8 +14,7 @@ PAPER = RunSpec()
 """The defaults of the specs are the paper's main experiment."""
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting of the paper's experiment with the number of rules."""
 
     part: str
@@ -72,6 +71,7 @@ SETTINGS = (
     Setting("train", "lr", "peak rate of AdamW", "0.001", "text", "as in the paper", "chosen by trial, for few steps"),
     Setting("train", "muon_lr", "peak rate of Muon", "", "not stated", "chosen by trial", "chosen by trial",
             always=False),
+    Setting("train", "muon_momentum", "momentum of Muon", "", "not stated", COMMON, "chosen by trial", always=False),
     Setting("train", "warmup_share", "share of rising rate", "", "not stated",
             "linear to 0 afterwards, which the paper states", "chosen by trial"),
     Setting("train", "weight_decay", "weight decay", "", "not stated", COMMON, "chosen by trial"),
@@ -83,61 +83,39 @@ SETTINGS = (
 )  # fmt: skip
 """Every field of the specs of task, model and training, in the order in which they are shown."""
 
-EVALUATION = (
-    Setting(
-        "evals", "n_examples", "examples of each test", "100,000", "text", "as in the paper", "fewer, to save time"
-    ),
-    Setting("run", "seed", "seeds", "", "not stated", "differences must exceed the spread between seeds"),
-)
-
-
-def values_of(specs: list[RunSpec], setting: Setting) -> list:
-    """The different values of a setting in the runs, in order."""
-    return list(dict.fromkeys(getattr(getattr(spec, setting.part), setting.field) for spec in specs))
+TEST = Setting("evals", "n_examples", "examples of each test", "100,000", "text", "as in the paper", "fewer, for time")
 
 
 def table(chapter, specs: list[RunSpec] | None = None) -> str:
-    """The paper's settings of its main experiment and those of a chapter's trainings, or of some runs."""
+    """The paper's settings and those of a chapter's trainings, or of some runs: bold where they differ."""
     specs = [spec for spec in (specs or chapter.specs) if isinstance(spec, RunSpec)]
-    rows = [row for setting in SETTINGS if (row := row_of(specs, setting))]
-    test, seeds = EVALUATION
-    n_test = specs[0].evals[0].n_examples
-    differs = n_test != PAPER.evals[0].n_examples
-    rows.append(
-        [test.name, test.paper, test.label, marked(shown(n_test), differs), test.otherwise if differs else test.why]
-    )
-    rows.append([seeds.name, "–", seeds.label, str(len({spec.seed for spec in specs})), seeds.why])
+    rows = []
+    for setting in (*SETTINGS, TEST):
+        values = list(dict.fromkeys(value_of(spec, setting) for spec in specs))
+        same = values == [value_of(PAPER, setting)]
+        if same and not setting.always:
+            continue
+        text = in_words(values)
+        if setting.name.startswith("steps"):
+            text += f" ({', '.join(dict.fromkeys(f'{epochs(spec):.1f}' for spec in specs))} passes)"
+        why = setting.why if same else setting.otherwise
+        rows.append([setting.name, setting.paper or "–", setting.label, text if same else f"**{text}**", why])
+    spread = "differences must exceed the spread between seeds"
+    rows.append(["seeds", "–", "not stated", str(len({spec.seed for spec in specs})), spread])
     caption = "The paper's settings and those of these runs; bold where they differ"
     return tables.table(caption, f"tab-settings-{chapter.name[:2]}", ["setting", "paper", "label", "here", "why"], rows)
 
 
-def row_of(specs: list[RunSpec], setting: Setting) -> list[str] | None:
-    """Setting, paper, label, the value here, bold where it is not the default, why; None for nothing to say."""
-    default = getattr(getattr(PAPER, setting.part), setting.field)
-    same = values_of(specs, setting) == [default]
-    if same and not setting.always:
-        return None
-    why = setting.why if same else setting.otherwise
-    return [setting.name, setting.paper or "–", setting.label, marked(cell(specs, setting), not same), why]
+def value_of(spec: RunSpec, setting: Setting):
+    """The value of a setting in a run."""
+    return getattr(spec.evals[0] if setting.part == "evals" else getattr(spec, setting.part), setting.field)
 
 
-def cell(specs: list[RunSpec], setting: Setting) -> str:
-    """The values of a setting in a set of runs; beside steps, how often they pass over the examples."""
-    values = values_of(specs, setting)
-    numbers = len(values) > 1 and all(isinstance(value, (int, float)) for value in values)
-    text = (
-        f"{shown(min(values))} to {shown(max(values))}, {len(values)} values"
-        if numbers
-        else "; ".join(map(shown, values))
-    )
-    if (setting.part, setting.field) == ("train", "n_steps"):
-        text += f" ({', '.join(dict.fromkeys(f'{epochs(spec):.1f}' for spec in specs))} passes)"
-    return text
-
-
-def marked(text: str, differs: bool) -> str:
-    """The text, bold where it differs from the paper's."""
-    return f"**{text}**" if differs else text
+def in_words(values: list) -> str:
+    """The values of a setting in a set of runs."""
+    if len(values) > 1 and all(isinstance(value, (int, float)) for value in values):
+        return f"{shown(min(values))} to {shown(max(values))}, {len(values)} values"
+    return "; ".join(map(shown, values))
 
 
 def epochs(spec: RunSpec) -> float:

@@ -53,20 +53,18 @@ class Finding:
         return replace(self, outcome=OPEN, text=f"{self.text} {why}") if why else self
 
 
-def compared(changes: dict, margin: float = 0.0, sign: int = 1) -> tuple[dict[str, str], Finding]:
-    """Several changes, {name: values by seed}, decided at Holm's levels: for each whether it is above the margin, with sign -1
-    whether its negative is; and the finding that all are, with the change for which that is least clear.
+def compared(changes: dict, margin: float = 0.0) -> tuple[dict[str, str], Finding]:
+    """Several changes, {name: values by seed}, decided at Holm's levels: for each whether it is above the margin, and the finding
+    that all are, with the smallest change.
 
     >>> outcomes, found = compared({"a": [0.5, 0.6, 0.7], "b": [0.1, 0.2]}, 0.1)
     >>> print(outcomes, found.outcome, found.text, found.effect)
     {'a': 'holds', 'b': 'open'} open a: 0.60 [0.35, 0.85], b: 0.15 [-0.49, 0.79] 0.15 [-0.49, 0.79]
     """
     found = {name: interval(values) for name, values in changes.items()}
-    signed = {name: one if sign > 0 else Interval(-one.mean, -one.high, -one.low, one.n) for name, one in found.items()}
-    outcomes, least = decisions(signed, margin), max(map(smallest, changes.values()))
-    weakest = min(found, key=lambda name: signed[name].mean)
-    text = ", ".join(f"{name}: {one}" for name, one in found.items())
-    return outcomes, Finding(every(outcomes.values()), text, found[weakest], least, min(one.n for one in found.values()))
+    outcomes, least = decisions(found, margin), min(found.values(), key=lambda one: one.mean)
+    text, n_seeds = ", ".join(f"{name}: {one}" for name, one in found.items()), min(one.n for one in found.values())
+    return outcomes, Finding(every(outcomes.values()), text, least, max(map(smallest, changes.values())), n_seeds)
 
 
 @dataclass(frozen=True)

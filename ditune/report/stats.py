@@ -387,6 +387,15 @@ class Bounds:
             return np.log(np.array(list(self.by_seed.values()), dtype=float))
 
     @property
+    def factor(self) -> str:
+        """A ratio in words.
+
+        >>> Bounds({0: (2.0, 2.0)}).factor, Bounds({0: (2.0, math.inf)}).factor, Bounds({0: (0.0, math.inf)}).factor
+        ('× 2.00', 'more than × 2.00', '× not bounded')
+        """
+        return f"× {self}".replace("× > ", "more than × ").replace("× < ", "less than × ")
+
+    @property
     def seeds(self) -> str:
         """The values of the seeds, or what bounds them."""
         return ", ".join(str(Bounds({seed: both})) for seed, both in self.by_seed.items())
