@@ -279,25 +279,6 @@ raise SystemExit
 import sys
 sys.setrecursionlimit(1 << 30)
 def double(x): return double(x)
-## a fork bomb
-import os
-while True: os.fork()
-## a memory bomb
-x = bytearray(1 << 40)
-## a huge file
-open("x", "wb").write(bytes(1 << 26))
-## a huge output
-while True: print("x" * 65536)
-## swallowed signals
-import signal
-for n in set(signal.Signals) - {9, 19}: signal.signal(n, signal.SIG_IGN)
-while True: pass
-## the home folder
-import os
-os.listdir(os.path.expanduser("~"))
-## the network
-import socket
-socket.create_connection(("127.0.0.1", 80))
 ## the parent
 import os, signal
 for who in (os.getppid(), -1, 0): os.kill(who, signal.SIGKILL)

@@ -1,5 +1,6 @@
 """Data of runs: a set that is missing, broken or too small is told in one line before any run starts."""
 
+import contextlib
 import json
 
 import pytest
@@ -24,14 +25,14 @@ def test_a_missing_pool_ends_a_computation_before_anything_starts(monkeypatch):
 
 @pytest.mark.parametrize("changes, message", [
     ({"n_candidates": 500}, "the pools made_tasks have [0-9]+ tasks for 'candidates' with the share 0.35 of classification tasks; asked for: 500"),
+    ({}, None),
     ({"n_test": 100}, "tasks for 'test' .* asked for: 100"),
     ({"n_validation": 60}, "tasks for 'validation' .* asked for: 60|leave"),
     ({"left_out": ["made_iso_dates"]}, "unknown task in left_out 'made_iso_dates'; did you mean 'made_iso_date'"),
     ({"most_letters": 1}, "pools made_tasks: no task has an instance of up to 1 letters"),
 ])
 def test_more_tasks_than_there_are_and_unknown_ones_are_refused(changes, message):
-    check_tasks(FirstSpec.of(**LOOP))
-    with pytest.raises(SpecError, match=message):
+    with pytest.raises(SpecError, match=message) if message else contextlib.nullcontext():
         check_tasks(FirstSpec.of(**LOOP | changes))
 
 

@@ -59,11 +59,6 @@ def test_the_papers_pool_is_split_into_the_papers_numbers(monkeypatch):
     assert (counts["validation"], counts["initial"], sum(counts["candidates"])) == ([34, 34], [24, 44], 620)
 
 
-def test_too_small_a_pool_is_refused():
-    with pytest.raises(SpecError, match="the pools made_tasks leave 27 initial tasks and 0 candidates; needed: 50"):
-        split_of(rounds(n_initial=50, n_validation=0))
-
-
 def plain_probability(lm, prompt: tuple, answer: tuple, most: int = 99) -> float:
     """exp of the mean log-likelihood of the answer's tokens, and end-of-sequence unless it has `most` tokens, by one forward pass of
     the model as it is."""

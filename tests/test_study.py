@@ -67,15 +67,15 @@ def alive(pid):
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_every_spec_is_computed_once_the_longest_first(home, jobs):
-    specs = [StubSpec(seed=i, n_steps=i + 1) for i in range(4)]
-    table = run([*specs, *specs], jobs=jobs)
-    assert sorted(table["seed"]) == [0, 1, 2, 3] and set(table["state"]) == {"fresh"}
-    assert sorted(seed for _, seed, _, _ in log(home)) == [0, 1, 2, 3] and log(home)[0][1] >= 3 - (jobs > 1)
-    run(specs, jobs=jobs)
-    assert len(log(home)) == 4
-    assert (os.getpid() in {pid for *_, pid in log(home)}) == (jobs == 1)
-    assert list((home / "checkpoints").iterdir()) == []
+def test_every_spec_is_computed_once_the_longest_first_and_one_that_fails_is_recorded(home, jobs):
+    bad, good = StubSpec(fail="raise", n_steps=20, seed=9), [StubSpec(seed=i, n_steps=i + 1) for i in range(4)]
+    with pytest.raises(study.RunsFailed, match=f"1 of the runs failed.*\n  {bad.key}: ValueError: this spec fails"):
+        run([*good, bad, *good], jobs=jobs)
+    assert records.find(bad).state == "failed" and "Traceback" in records.find(bad).data["error"]
+    assert {records.find(spec).state for spec in good} == {"fresh"}
+    assert sorted(seed for _, seed, _, _ in log(home)) == [0, 1, 2, 3, 9] and log(home)[0][1] in (9, 3)[:jobs]
+    run(good, jobs=jobs)
+    assert len(log(home)) == 5 and (os.getpid() in {pid for *_, pid in log(home)}) == (jobs == 1)
 
 
 def test_nothing_is_printed_when_everything_is_recorded(capfd):
@@ -83,15 +83,6 @@ def test_nothing_is_printed_when_everything_is_recorded(capfd):
     assert "1/1 runs" in capfd.readouterr().err
     run([StubSpec()], jobs=1)
     assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_a_failing_run_is_recorded_and_the_others_go_on(home, jobs):
-    bad, good = StubSpec(fail="raise", n_steps=20), [StubSpec(seed=i) for i in range(3)]
-    with pytest.raises(study.RunsFailed, match=f"1 of the runs failed.*\n  {bad.key}: ValueError: this spec fails"):
-        run([bad, *good], jobs=jobs)
-    assert records.find(bad).state == "failed" and "Traceback" in records.find(bad).data["error"]
-    assert {records.find(spec).state for spec in good} == {"fresh"}
 
 
 def test_a_run_whose_process_dies_fails_alone(home):
