@@ -85,6 +85,7 @@ def test_nothing_is_printed_when_everything_is_recorded(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_a_run_whose_process_dies_fails_alone(home):
     bad, good = StubSpec(fail="die", n_steps=20), [StubSpec(seed=i, step_s=0.02) for i in range(3)]
     with pytest.raises(study.RunsFailed, match="killed"):
@@ -118,6 +119,7 @@ def test_after_kill_9_of_a_child_the_same_call_goes_on_from_the_checkpoint(home)
     assert all(first > 0 for _, _, first, _ in log(home)[2:])
 
 
+@pytest.mark.slow
 def test_two_calls_at_once_compute_no_spec_twice(home):
     specs = [StubSpec(seed=i, n_steps=20, step_s=0.03) for i in range(4)]
     others = [in_another_process(specs, jobs) for jobs in (1, 2)]
@@ -130,7 +132,7 @@ def test_time_limit_leaves_checkpoints(home, jobs, seconds):
     specs = [StubSpec(seed=i, n_steps=10_000, step_s=0.01) for i in range(3)]
     started = time.monotonic()
     study.compute(specs, jobs=jobs, minutes=seconds / 60)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
     assert [records.find(spec) for spec in specs] == [None] * 3
     assert 0 < len(list(home.glob("checkpoints/*"))) <= jobs
 

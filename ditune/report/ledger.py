@@ -1,12 +1,13 @@
-"""The ledger of claims: what the papers state, the rule that decides each statement, and the verdict on a table of runs.
+"""The ledger of claims: what the papers state, the rule that decides each statement, and the verdict on a table of
+runs.
 
 A claim is data beside one function, written down before the runs that decide it:
 
     Claim("D1", statement=..., source=..., measure=..., rule=..., margin=..., decide=d1)
     def d1(frame): ...    # -> Finding(HOLDS | FAILS | OPEN, "what was seen", effect)
 
-A verdict says one of four things: *holds here*, *does not hold here*, *not settled* (with the smallest effect that the runs
-could have seen), *out of reach* (of what). Runs of earlier sources are named beside it.
+A verdict says one of four things: *holds here*, *does not hold here*, *not settled* (with the smallest effect that the
+runs could have seen), *out of reach* (of what). Runs of earlier sources are named beside it.
 """
 
 import math
@@ -20,7 +21,8 @@ OUT_OF_REACH = "out of reach"
 SEEDS = 6
 """Fewer seeds decide nothing: a test of signs over five cannot fall below 5 %."""
 LEARNT, LOW, HIGH = 0.9, 0.1, 0.8
-"""A model has learnt its rules above LEARNT on seen ones; it does not apply unseen ones below LOW, and does above HIGH."""
+"""A model has learnt its rules above LEARNT on seen ones; it does not apply unseen ones below LOW, and does above
+HIGH."""
 NEGLIGIBLE = 0.05
 """A change of the accuracy that is smaller is no help and no harm."""
 
@@ -54,8 +56,8 @@ class Finding:
 
 
 def compared(changes: dict, margin: float = 0.0) -> tuple[dict[str, str], Finding]:
-    """Several changes, {name: values by seed}, decided at Holm's levels: for each whether it is above the margin, and the finding
-    that all are, with the smallest change.
+    """Several changes, {name: values by seed}, decided at Holm's levels: for each whether it is above the margin, and
+    the finding that all are, with the smallest change.
 
     >>> outcomes, found = compared({"a": [0.5, 0.6, 0.7], "b": [0.1, 0.2]}, 0.1)
     >>> print(outcomes, found.outcome, found.text, found.effect)
@@ -118,7 +120,9 @@ def judge(claim: Claim, frame) -> Verdict:
     n_seeds = finding.n_seeds if finding.n_seeds is not None else finding.effect.n if finding.effect else 0
     few = finding.outcome != OPEN and n_seeds < claim.n_seeds
     if few:
-        finding = Finding(OPEN, f"{finding.text} By {n_seeds} of {claim.n_seeds} seeds.", finding.effect, finding.smallest, n_seeds)
+        finding = Finding(
+            OPEN, f"{finding.text} By {n_seeds} of {claim.n_seeds} seeds.", finding.effect, finding.smallest, n_seeds
+        )
     return Verdict(claim, WORDS[finding.outcome], finding, marks(frame))
 
 

@@ -1,8 +1,8 @@
 """Means over seeds with t-intervals, tests of a difference against a margin, and where a curve passes a level.
 
-Every interval here is Student's over seeds, at 95 %. `decide` is the one test that verdicts use: a difference holds where
-its interval lies beyond the margin, it does not hold where the interval lies below it (equivalence, or a clear opposite), and
-is not settled in between. `smallest` says how large an effect the runs could have seen.
+Every interval here is Student's over seeds, at 95 %. `decide` is the one test that verdicts use: a difference holds
+where its interval lies beyond the margin, it does not hold where the interval lies below it (equivalence, or a clear
+opposite), and is not settled in between. `smallest` says how large an effect the runs could have seen.
 """
 
 import math
@@ -76,8 +76,8 @@ def t_quantile(df: float, level: float = LEVEL) -> float:
 
 
 def smallest(values, level: float = LEVEL) -> float:
-    """The smallest mean that so many values with their spread would have shown to differ from 0, with a power of 80 %; infinite
-    for fewer than two values. Values (S, P) are those of `crossed`.
+    """The smallest mean that so many values with their spread would have shown to differ from 0, with a power of 80 %;
+    infinite for fewer than two values. Values (S, P) are those of `crossed`.
 
     >>> round(smallest([0.0, 0.1, -0.1, 0.05, -0.05, 0.0]), 3)
     0.101
@@ -91,8 +91,8 @@ def smallest(values, level: float = LEVEL) -> float:
 
 
 def crossed(values, level: float = LEVEL) -> Interval:
-    """The mean of values (S, P), which S seeds have on the same P answers, and its t-interval over both: it speaks of other seeds
-    and of other answers. Those of a single seed or answer have no bounds.
+    """The mean of values (S, P), which S seeds have on the same P answers, and its t-interval over both: it speaks of
+    other seeds and of other answers. Those of a single seed or answer have no bounds.
 
     >>> print(crossed([[1.0, 3.0], [1.0, 3.0]]), crossed([[1.0, 1.0], [3.0, 3.0]]), crossed([[1.0, 3.0]]))
     2.00 [-10.71, 14.71] 2.00 [-10.71, 14.71] 2.00
@@ -109,8 +109,8 @@ def crossed(values, level: float = LEVEL) -> Interval:
 
 
 def crossed_error(values: np.ndarray) -> tuple[float, float]:
-    """The standard error of a mean over seeds and answers, from the spread of the means of both (what the two count twice is taken
-    off), and its degrees of freedom (Satterthwaite)."""
+    """The standard error of a mean over seeds and answers, from the spread of the means of both (what the two count
+    twice is taken off), and its degrees of freedom (Satterthwaite)."""
     (S, P), of_seeds, of_answers = values.shape, values.mean(axis=1), values.mean(axis=0)
     rest = values - of_seeds[:, None] - of_answers + values.mean()
     a, b = float(of_seeds.var(ddof=1)) / S, float(of_answers.var(ddof=1)) / P
@@ -125,20 +125,20 @@ HOLDS, FAILS, OPEN = "holds", "fails", "open"
 
 
 def decide(found: Interval, margin: float = 0.0) -> str:
-    """Whether an effect that a statement says to be above the margin is: HOLDS where its interval lies above, FAILS where it
-    lies below, OPEN otherwise. For a statement that something is small give the negated interval.
+    """Whether an effect that a statement says to be above the margin is: HOLDS where its interval lies above, FAILS
+    where it lies below, OPEN otherwise. For a statement that something is small give the negated interval.
 
-    >>> decide(Interval(0.3, 0.2, 0.4, 6), 0.1), decide(Interval(0.0, -0.05, 0.05, 6), 0.1), decide(Interval(0.1, 0.0, 0.2, 6), 0.1)
-    ('holds', 'fails', 'open')
+    >>> [decide(Interval((low + high) / 2, low, high, 6), 0.1) for low, high in ((0.2, 0.4), (-0.05, 0.05), (0, 0.2))]
+    ['holds', 'fails', 'open']
     """
     return HOLDS if found.low > margin else FAILS if found.high < margin else OPEN
 
 
 def within(found: Interval, margin: float) -> str:
-    """Whether an effect is smaller than the margin, to either side: HOLDS where its interval lies within, FAILS where it lies
-    outside altogether, OPEN otherwise.
+    """Whether an effect is smaller than the margin, to either side: HOLDS where its interval lies within, FAILS where
+    it lies outside altogether, OPEN otherwise.
 
-    >>> [within(Interval(0.0, low, high, 6), 0.1) for low, high in ((-0.05, 0.05), (0.2, 0.3), (-0.3, -0.2), (0.0, 0.2))]
+    >>> [within(Interval(0, low, high, 6), 0.1) for low, high in ((-0.05, 0.05), (0.2, 0.3), (-0.3, -0.2), (0, 0.2))]
     ['holds', 'fails', 'fails', 'open']
     """
     inside, outside = -margin <= found.low and found.high <= margin, found.low > margin or found.high < -margin
@@ -152,7 +152,8 @@ def every(outcomes) -> str:
 
 
 def holm(n: int) -> list[float]:
-    """The levels of the intervals of n comparisons, the clearest first, that keep the error over all of them at 5 % (Holm).
+    """The levels of the intervals of n comparisons, the clearest first, that keep the error over all of them at 5 %
+    (Holm).
 
     >>> [round(level, 4) for level in holm(3)]
     [0.9833, 0.975, 0.95]
@@ -161,8 +162,9 @@ def holm(n: int) -> list[float]:
 
 
 def holm_intervals(found: dict[str, Interval], margin: float = 0.0, df: int | None = None) -> dict[str, Interval]:
-    """The intervals of several comparisons at Holm's levels: the clearest, the farthest from the margin, has the widest;
-    from the first that does not exclude the margin on, all have its level. df: degrees of freedom where not n - 1.
+    """The intervals of several comparisons at Holm's levels: the clearest, the farthest from the margin, has the
+    widest; from the first that does not exclude the margin on, all have its level. df: degrees of freedom where not
+    n - 1.
 
     >>> print(*holm_intervals({"a": interval([0.2, 0.3, 0.4]), "b": interval([0.0, 0.1])}).values())
     0.30 [-0.06, 0.66] 0.05 [-1.22, 1.32]
@@ -217,7 +219,8 @@ def widened(found: Interval, level: float, df: int | None = None) -> Interval:
 
 @dataclass(frozen=True)
 class Blocks:
-    """Conditions compared within seeds: a two-way analysis without interaction; its residual is the error of differences."""
+    """Conditions compared within seeds: a two-way analysis without interaction; its residual is the error of
+    differences."""
 
     means: dict[str, float]
     n: int
@@ -256,7 +259,8 @@ class Blocks:
         return {name: Interval(mean, mean - half, mean + half, self.n) for name, mean in above.items()}
 
     def smallest(self, level: float = LEVEL) -> float:
-        """The smallest difference of two conditions that intervals of that level would have shown with a power of 80 %."""
+        """The smallest difference of two conditions that intervals of that level would have shown with a power of
+        80 %."""
         reach = t_quantile(self.df, level) + float(stdtrit(self.df, POWER)) if self.df else math.inf
         return reach * self.sd * math.sqrt(2 / self.n) if self.df else math.inf
 
@@ -275,8 +279,8 @@ def accuracy(rows, name: str = "unseen", measure: str = "exact_match") -> Interv
 
 
 def differences(before, after, name: str = "unseen", measure: str = "exact_match"):
-    """How much higher a measure is in the second condition, a Series over the seeds of both: a seed stands for the same streams
-    of rules, inputs and initial weights."""
+    """How much higher a measure is in the second condition, a Series over the seeds of both: a seed stands for the same
+    streams of rules, inputs and initial weights."""
     return (by_seed(after, name, measure) - by_seed(before, name, measure)).dropna()
 
 
@@ -315,7 +319,8 @@ def ranked(values) -> np.ndarray:
 
 
 def wilson(share: float, n: int) -> tuple[float, float]:
-    """The 95 % Wilson interval of a share of n independent trials; the share may be a mean over repetitions of these trials.
+    """The 95 % Wilson interval of a share of n independent trials; the share may be a mean over repetitions of these
+    trials.
 
     >>> [round(bound, 3) for bound in wilson(0.5, 10)]
     [0.237, 0.763]
@@ -341,8 +346,8 @@ def crossing(n_rules, accuracy, level: float = 0.5) -> float | None:
 
 
 def bracket(n_rules, accuracy, level: float = 0.5) -> tuple[float, float]:
-    """Bounds of the number of rules at which a curve first is at the level: equal where `crossing` interpolates it; from
-    0 to the smallest number where that is above already; from the largest to infinity where none is.
+    """Bounds of the number of rules at which a curve first is at the level: equal where `crossing` interpolates it;
+    from 0 to the smallest number where that is above already; from the largest to infinity where none is.
 
     >>> bracket([100, 10_000], [0.0, 1.0]), bracket([100, 300], [0.6, 0.9]), bracket([100, 300], [0.0, 0.2])
     ((1000.0, 1000.0), (0.0, 100.0), (300.0, inf))
@@ -356,7 +361,8 @@ def bracket(n_rules, accuracy, level: float = 0.5) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Bounds:
-    """A positive quantity by seed, (low, high): equal where it is known; low is 0, or high infinite, where it is not bounded."""
+    """A positive quantity by seed, (low, high): equal where it is known; low is 0, or high infinite, where it is not
+    bounded."""
 
     by_seed: dict[int, tuple[float, float]]
 
@@ -406,8 +412,8 @@ class Bounds:
         return [math.log(low if low > 1 else high if high < 1 else 1.0) for low, high in self.by_seed.values()]
 
     def beyond(self, margin: float, side: int = 0) -> str:
-        """Whether a ratio is beyond the margin to one side (1: larger, -1: smaller), or, to no side, within it to both. That
-        it is near to 1 no bound can show.
+        """Whether a ratio is beyond the margin to one side (1: larger, -1: smaller), or, to no side, within it to both.
+        That it is near to 1 no bound can show.
 
         >>> Bounds({s: (2.0, 2.0 + s) for s in range(2)}).beyond(1.5, 1), Bounds({0: (0.5, 3), 1: (0.5, 3)}).beyond(1.5)
         ('holds', 'open')
@@ -431,7 +437,7 @@ class Bounds:
     def __str__(self) -> str:
         """The mean with its interval (without one for a single seed), or the bound that is known of it.
 
-        >>> print(Bounds({0: (400.0, 400.0)}), Bounds({0: (0.0, 10.0), 1: (0.0, 10.0)}), Bounds({0: (3000.0, math.inf)}))
+        >>> print(Bounds({0: (400, 400)}), Bounds({0: (0, 10), 1: (0, 10)}), Bounds({0: (3000, math.inf)}))
         400 < 10 > 3,000
         """
         low, high = self.mean

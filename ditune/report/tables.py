@@ -32,17 +32,18 @@ def folded(title: str, text: str) -> str:
 
 
 def settings(chapter, spec, rows: dict, seeds="–") -> str:
-    """The paper's settings beside those of a spec, folded. rows: {setting: (the paper's, ours: a function of the spec)};
-    seeds: the paper's."""
+    """The paper's settings beside those of a spec, folded. rows: {setting: (the paper's, ours: a function of the
+    spec)}; seeds: the paper's."""
     cells = [[name, paper, here(spec)] for name, (paper, here) in rows.items()]
     cells.append(["seeds", seeds, len({spec.seed for spec in chapter.specs})])
-    text = table("The paper's settings and ours", f"tab-settings-{chapter.name[:2]}", ["setting", "paper", "here"], cells)
+    name = f"tab-settings-{chapter.name[:2]}"
+    text = table("The paper's settings and ours", name, ["setting", "paper", "here"], cells)
     return folded("Settings, beside the paper's", text)
 
 
 def by_cell(cells: dict, header: list[str], measures: dict[str, tuple], caption: str, name: str) -> str:
-    """A row for each cell of runs, {tuple of what names it: rows}: mean and interval of each measure, {heading: (evaluation set,
-    column)}, the column exact_match where it is not given, and the seeds' values of the first one."""
+    """A row for each cell of runs, {tuple of what names it: rows}: mean and interval of each measure, {heading:
+    (evaluation set, column)}, the column exact_match where it is not given, and the seeds' values of the first one."""
     rows = []
     for cell, group in cells.items():
         first, *others = (by_seed(group, *measure) for measure in measures.values())
@@ -64,7 +65,8 @@ def rules(claims: tuple[Claim, ...]) -> str:
     """The claims with their rules, as a MyST definition list."""
     parts = []
     for c in claims:
-        rule = f"*Rule.* {c.rule} *Margin.* {c.margin} At least {c.n_seeds} seeds." if c.decide else f"*Out of reach.* {c.scale}"
+        rule = f"*Rule.* {c.rule} *Margin.* {c.margin} At least {c.n_seeds} seeds."
+        rule = rule if c.decide else f"*Out of reach.* {c.scale}"
         parts.append(f"**{c.id}.** {c.statement}\n: {escaped(rule)}\n: *Measure.* {c.measure}. *Source.* {c.source}.\n")
     return "\n".join(parts)
 
@@ -72,8 +74,8 @@ def rules(claims: tuple[Claim, ...]) -> str:
 def shown(value) -> str:
     """A value of a spec in a table.
 
-    >>> shown((3, 3)), shown((1,)), shown((3, 6)), shown(("repeated", "periodic")), shown(128_000), shown(0.003), shown(False)
-    ('3', '1', '3 to 6', 'repeated + periodic', '128,000', '0.003', 'no')
+    >>> [shown(x) for x in ((3, 3), (1,), (3, 6), ("repeated", "periodic"), 128_000, 0.003, False)]
+    ['3', '1', '3 to 6', 'repeated + periodic', '128,000', '0.003', 'no']
     """
     if isinstance(value, tuple):
         between = " + " if isinstance(value[0], str) else " to " if len(value) == 2 else ", "
