@@ -19,8 +19,7 @@ CLAIMS = {claim.id: claim for claim in no_ops.CLAIMS}
 def runs(most, control, seen=0.97, seeds=6, no_op=0.9) -> pd.DataFrame:
     """Runs without no-ops, the control, and those with the largest share."""
     parts = [table(CURVE, 0.97, seeds, no_op_share=0.0), table(most, seen, seeds, no_op_share=0.5)]
-    if control:
-        parts.append(table(control, 0.97, seeds, no_op_share=0.0, n_examples=25_000))
+    parts.append(table(control, 0.97, seeds, no_op_share=0.0, n_examples=25_000))
     frame = pd.concat(parts, ignore_index=True).assign(copied=0.25)
     return frame.assign(no_op=frame["no_op_share"].map({0.0: float("nan"), 0.5: no_op}))
 
@@ -34,7 +33,6 @@ def runs(most, control, seen=0.97, seeds=6, no_op=0.9) -> pd.DataFrame:
         (CURVE, LATE, 0.6, "does not hold here"),  # earlier counts in any case
         (NEVER, CURVE, 0.97, "does not hold here"),  # beyond all numbers tried
         (NEVER, NEVER, 0.97, "not settled"),
-        (LATE, None, 0.97, "not settled"),
     ],
 )
 def test_d5_compares_with_as_many_inputs_that_hold_x(most, control, seen, expected):

@@ -132,32 +132,31 @@ def only_three(frame) -> Finding:
     return Finding(outcome, said(found, "lower k"), n_seeds=min((value.n for value in values.values()), default=0))
 
 
-def step(found: dict, sign: int, fair) -> Finding:
-    """The change on lower k from the first to the last cell, which a statement says to go up (sign 1) or down (-1)."""
+def step(found: dict, sign: int) -> Finding:
+    """D8 and D8k: the change on lower k from the first to the last cell, which a statement says to go up (sign 1) or down
+    (-1). It is not said to do no harm where there is nothing to lose."""
     if len(found) < 2:
         return Finding(OPEN, f"There are too few cells to compare: {', '.join(found) or 'none'}.")
     (first, before), *_, (last, after) = found.items()
     change = differences(before, after, "lower k")
     outcome = stats.decide(interval(sign * change), NEGLIGIBLE)
+    low = sign < 0 or outcome == FAILS  # a low accuracy is what decides
+    if low and not trained(after) or sign < 0 and outcome == FAILS and accuracy(before, "lower k").low <= LOW:
+        outcome = OPEN
     text = f"On lower k {accuracy(before, 'lower k')} with {first}; change to {last}: {interval(change)}."
-    return Finding.of(outcome if fair(outcome, before, after) else OPEN, text, change)
+    return Finding.of(outcome, text, change)
 
 
 def more_rules(frame) -> Finding:
     """D8."""
-    found = {f"{n:,} rules": rows for n, rows in compared_cells(frame)[1].items()}
-    return step(found, 1, lambda outcome, few, many: outcome != FAILS or trained(many))
+    return step({f"{n:,} rules": rows for n, rows in compared_cells(frame)[1].items()}, 1)
 
 
 def larger_k(frame) -> Finding:
-    """D8k; a range is not said to do no harm where the narrower one leaves nothing to lose."""
-    found = {f"k = {tables.shown(k)}": rows for k, rows in compared_cells(frame)[2].items()
-             if -(-np.min(rows["x_len"].iloc[0]) // k[1]) >= FREE}  # fmt: skip
-
-    def fair(outcome, narrow, wide):
-        return trained(wide) and (outcome != FAILS or accuracy(narrow, "lower k").low > LOW)
-
-    return step(found, -1, fair)
+    """D8k, of ranges whose words have enough free letters."""
+    found = compared_cells(frame)[2].items()
+    free = {k: rows for k, rows in found if -(-np.min(rows["x_len"].iloc[0]) // k[1]) >= FREE}
+    return step({f"k = {tables.shown(k)}": rows for k, rows in free.items()}, -1)
 
 
 SOURCE = "arXiv 2410.04717, semantic diversity; summarised in arXiv 2405.19787"

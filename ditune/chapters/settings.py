@@ -15,7 +15,8 @@ PAPER = RunSpec()
 
 
 class Setting(NamedTuple):
-    """One setting of the paper's experiment with the number of rules."""
+    """One setting of the paper's experiment with the number of rules, and why ours is what it is, where it is the default
+    (`why`) and where not; `always` shown, although it is the default."""
 
     part: str
     field: str
@@ -23,11 +24,8 @@ class Setting(NamedTuple):
     paper: str
     label: str
     why: str
-    """Why ours is what it is where it is the default."""
     otherwise: str = ""
-    """Why it is another where it is."""
     always: bool = True
-    """Shown although it is the default."""
 
 
 SHORT = "shorter rows, for a CPU: each step takes less time"

@@ -64,18 +64,13 @@ def frame(chapter):
 class Change:
     """A condition: its threshold, and the ratio to that without a change on the numbers of rules that both have."""
 
-    name: str
+    name: str  # marked where rules are not learnt
     kind: str
     rows: object
     place: Bounds
     ratio: Bounds | None
     learnt: bool
     """Whether seen rules are learnt just below the threshold: otherwise the model fails on its own rules too."""
-
-    @property
-    def label(self) -> str:
-        """The name, marked where rules are not learnt."""
-        return self.name + " †" * (not self.learnt)
 
     def finding(self, outcome: str, start: str = "") -> Finding:
         """What it says about a claim."""
@@ -94,7 +89,7 @@ def changes(frame) -> list[Change]:
         curve = own.pivot_table(index="n_rules", columns="eval", values="exact_match")
         below = curve[(curve["unseen"] >= 0.5).cumsum() == 0]["seen"]
         learnt, ratio = not len(below) or below.iloc[-1] >= LEARNT, None if name == UNCHANGED else ours.over(theirs)
-        found.append(Change(name, kind, own, threshold(own), ratio, learnt))
+        found.append(Change(name + " †" * (not learnt), kind, own, threshold(own), ratio, learnt))
     return sorted(found, key=lambda c: list(KINDS).index(c.kind))
 
 
@@ -189,32 +184,28 @@ def answer(chapter) -> str:
 
 
 def figure_thresholds(chapter):
-    """The threshold of each condition: a mark a seed, mean and interval; an arrow where only a bound is known."""
+    """The threshold of each condition: a mark a seed, mean and interval; an arrow where only a bound is known. A seed is
+    ringed where one of its runs was computed again."""
+    import pandas
+
     found, trained = changes(chapter.frame), chapter.frame[chapter.frame["condition"] != PROBED]
     figure, (ax,) = plots.panels(1, height=0.36 * len(found) + 0.6)
     for y, change in enumerate(found):
-        threshold_line(ax, y, change, list(chapter.again))
-        ax.plot([], [], "s", color=KINDS[change.kind], label=change.kind)
+        color, bounds = KINDS[change.kind], change.place.by_seed
+        keys = [max(rows["key"], key=list(chapter.again).__contains__) for _, rows in change.rows.groupby("seed")]
+        values = pandas.Series([low or high for low, high in bounds.values()], keys)
+        plots.dots(ax, y, values, chapter.again, color=color, found=change.place.interval or stats.NOTHING)
+        for (low, high), at in zip(bounds.values(), values):
+            if low != high:
+                arrow = {"arrowstyle": "<|-", "color": color, "shrinkA": 0, "shrinkB": 3}
+                ax.annotate("", (at, y), (20 if low else -20, 0), textcoords="offset points", arrowprops=arrow)
+        ax.plot([], [], "s", color=color, label=change.kind)
     ax.axvline(found[0].place.mean[0] or 1, color=plots.QUIET, linewidth=0.9, linestyle=":", zorder=1)
     ax.plot([stats.crossing(*zip(*PAPER_CURVE.items()))], [0.32], "x", color=plots.QUIET, label="the paper's")
-    plots.lines(ax, {c.label: c for c in found})
+    plots.lines(ax, {c.name: c for c in found})
     ax.set(xscale="log", xlim=(min(trained["n_rules"]) / 1.5, max(trained["n_rules"]) * 1.5))
     plots.rules_axis(ax)
     return plots.signed(figure, [ax], trained)
-
-
-def threshold_line(ax, y: int, change: Change, again: list[str]):
-    """One condition; a seed is ringed where one of its runs was computed again."""
-    import pandas
-
-    color, bounds = KINDS[change.kind], change.place.by_seed
-    keys = [max(rows["key"], key=again.__contains__) for _, rows in change.rows.groupby("seed")]
-    values = pandas.Series([low or high for low, high in bounds.values()], keys)
-    plots.dots(ax, y, values, again, color=color, found=change.place.interval or stats.NOTHING)
-    for (low, high), at in zip(bounds.values(), values):
-        if low != high:
-            arrow = {"arrowstyle": "<|-", "color": color, "shrinkA": 0, "shrinkB": 3}
-            ax.annotate("", (at, y), (20 if low else -20, 0), textcoords="offset points", arrowprops=arrow)
 
 
 def table_thresholds(chapter) -> str:
@@ -222,7 +213,7 @@ def table_thresholds(chapter) -> str:
     rows = []
     for c in changes(chapter.frame):
         lowest = min(stats.accuracy(one, "seen").mean for _, one in c.rows.groupby("n_rules"))
-        rows.append([c.label, c.kind, c.place, c.place.seeds, c.ratio or "1", f"{lowest:.2f}"])
+        rows.append([c.name, c.kind, c.place, c.place.seeds, c.ratio or "1", f"{lowest:.2f}"])
     header = ["change", "of", "threshold", "by seed", "ratio", "lowest accuracy on seen rules"]
     caption = "Thresholds; ratios to that without a change, on the same numbers of rules; †: own rules not learnt"
     return tables.table(caption, "tab-what-moves", header, rows)
