@@ -105,6 +105,11 @@ def means_of(measured: dict[str, dict], rows, name: str, places: int = 0) -> str
     return f"{sum(measured[key][name] for key in keys) / len(keys):,.{places}f}"
 
 
+def tuples(values, n: int = 1) -> list[tuple]:
+    """A column of tuples of a table, where a tuple of n equal values stands as that value."""
+    return [value if isinstance(value, tuple) else (value,) * n for value in values]
+
+
 def pooled(slices):
     """The accuracy of each run and evaluation set over several slices (`records.slices`)."""
     sums = slices.assign(right=slices["exact_match"] * slices["n"]).groupby(["key", "eval"])[["right", "n"]].sum()

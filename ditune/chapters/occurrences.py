@@ -11,7 +11,7 @@ from ..report.ledger import LEARNT, LOW, NEGLIGIBLE, Claim, Finding, compared
 from ..report.stats import FAILS, HOLDS, OPEN, accuracy, by_seed, decide, interval
 from ..rewriting.specs import RunSpec
 from ..store import records
-from .common import by_rules, cells, listed, pooled, without
+from .common import by_rules, cells, listed, pooled, tuples, without
 
 PAPER_TABLE = {
     (1,): {2000: 0.71, 1000: 0.41, 500: 0.0, 200: 0.0},
@@ -39,19 +39,14 @@ def frame(chapter):
     """The runs with their kind, and met, the accuracy on the numbers of occurrences that training had."""
     rows, numbers = records.frame(chapter.specs), by_number(chapter)
     met = pooled(numbers[numbers["had"]]).rename("met")
-    return rows.assign(kind=rows["occurrences"].map(kind_of)).join(met, on=["key", "eval"])
+    return rows.assign(kind=tuples(rows["occurrences"])).join(met, on=["key", "eval"])
 
 
 def by_number(chapter):
     """A row for each run, evaluation set and tested number of occurrences; had: whether training had that number."""
     rows = chapter.slices[chapter.slices["slice"] == "occurrences"]
-    rows = rows.assign(kind=rows["occurrences"].map(kind_of), tested=rows["value"].astype(int))
+    rows = rows.assign(kind=tuples(rows["occurrences"]), tested=rows["value"].astype(int))
     return rows.assign(had=[number in kind for number, kind in zip(rows["tested"], rows["kind"])])
-
-
-def kind_of(occurrences) -> tuple[int, ...]:
-    """A value of the column `occurrences`, in which a single number stands alone, as a tuple."""
-    return tuple(occurrences) if isinstance(occurrences, tuple) else (int(occurrences),)
 
 
 def words(kind: tuple[int, ...]) -> str:
@@ -161,11 +156,7 @@ def figure_tested(chapter):
     rows, largest = rows[rows["eval"] == "unseen"], sorted(set(rows["n_rules"]))[-2:]
     figure, axes = plots.panels(len(largest), height=2.5, sharex=True)
     for ax, n in zip(axes, largest):
-        found = by_kind(rows[rows["n_rules"] == n])
-        plots.curves(ax, found, chapter.again, x="tested", log=False)
-        for own, style in zip(found.values(), plots.styles(found).values()):
-            means = own[own["had"]].groupby("tested")["exact_match"].mean()
-            ax.plot(means.index, means, **style | {"linestyle": "", "markersize": 8, "zorder": 2.5})
+        plots.curves(ax, by_kind(rows[rows["n_rules"] == n]), chapter.again, x="tested", log=False)
         ax.set_title(f"{n:,} training rules")
     axes[-1].set(xlabel="tested number of occurrences", xticks=sorted(set(rows["tested"])))
     plots.legend(figure, axes)

@@ -104,14 +104,13 @@ def figure_examples(chapter):
         y -= 0.5
         for i, (letter, kind) in enumerate(zip(row, parts_of(row))):
             column, y = i % PER_LINE, y - (i % PER_LINE == 0)
-            square = {"facecolor": PARTS[kind][0], "edgecolor": "#bbbbbb", "linewidth": 0.5}
+            color, name = PARTS[kind]
+            square = {"facecolor": color, "edgecolor": "#bbbbbb", "linewidth": 0.5, "label": name}
             ax.add_patch(plt.Rectangle((column, y), 0.94, 0.94, **square))
             ax.text(column + 0.47, y + 0.44, letter, ha="center", va="center", fontsize=9, family="DejaVu Sans Mono")
     ax.set(xlim=(-0.1, wide + 0.1), ylim=(y - 0.1, -0.4), aspect="equal")
     ax.axis("off")
-    handles = [plt.Rectangle((0, 0), 1, 1, facecolor=color, edgecolor="#bbbbbb") for color, _ in PARTS.values()]
-    names = [name for _, name in PARTS.values()]
-    figure.legend(handles, names, loc="outside upper left", ncols=5, handlelength=0.9, columnspacing=0.9)
+    plots.legend(figure, [ax])
     return figure
 
 

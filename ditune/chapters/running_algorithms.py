@@ -70,20 +70,16 @@ def frame(chapter):
     rows = rows[rows["slice"].isin(["steps", "predicted", "z_len", "occurrences"])]
     both = pandas.concat([records.frame(chapter.specs), rows], ignore_index=True)
     sets = both["eval"].str.extract(r"^(?P<harness>\w+)/(?P<rules>\d+)$")
-    executed = {spec.key for spec in chapter.specs if isinstance(spec, AlgorithmSpec)}
-    names = [model_name(row) if row["key"] in executed else "" for row in both.to_dict("records")]
-    return both.join(sets.astype({"rules": float})).assign(model=names)
+    names = {spec.key: model_name(spec) for spec in chapter.specs if isinstance(spec, AlgorithmSpec)}
+    return both.join(sets.astype({"rules": float})).assign(model=both["key"].map(names).fillna(""))
 
 
-def model_name(row: dict) -> str:
-    """A training in a few words.
-
-    >>> model_name({"n_rules": 10000, "no_op_share": 0.25, "rules_in_prompt": 3, "position": "rotary"})
-    '10,000 × 3 rules, no-ops, rotary'
-    """
-    several = f" × {row['rules_in_prompt']}" if row["rules_in_prompt"] > 1 else ""
-    more = ["no-ops"] * (row["no_op_share"] > 0) + [row["position"]] * (row["position"] != "learned")
-    return ", ".join([f"{row['n_rules']:,}{several} rules", *more])
+def model_name(spec: AlgorithmSpec) -> str:
+    """A training in a few words, as in "10,000 × 3 rules, no-ops, rotary"."""
+    task, position = spec.task, spec.model.position
+    several = f" × {task.rules_in_prompt}" if task.rules_in_prompt > 1 else ""
+    more = ["no-ops"] * (task.no_op_share > 0) + [position] * (position != "learned")
+    return ", ".join([f"{task.n_rules:,}{several} rules", *more])
 
 
 def compared_models(frame) -> tuple[str, str, str]:

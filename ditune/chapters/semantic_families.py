@@ -14,7 +14,7 @@ from ..report.ledger import HIGH, LEARNT, LOW, NEGLIGIBLE, Claim, Finding, compa
 from ..report.stats import FAILS, HOLDS, OPEN, accuracy, differences, interval
 from ..rewriting.specs import RunSpec, TaskSpec
 from ..store import records
-from .common import REACHED, by_rules, cells, listed, literal, means_of, pooled, without
+from .common import REACHED, by_rules, cells, listed, literal, means_of, pooled, tuples, without
 
 FAMILIES = ["repeated", "periodic", "mirrored"]
 """The restricted families, which the tests are drawn from."""
@@ -56,9 +56,8 @@ def frame(chapter):
     import pandas
 
     rows, slices = records.frame(chapter.specs), chapter.slices
-    mixes = [mix if isinstance(mix, tuple) else (mix,) for mix in rows["families"]]
-    rows = rows.assign(mix=mixes, range=[k if isinstance(k, tuple) else (k, k) for k in rows["k"]])
-    lowest = min((k[0] for mix, k in zip(mixes, rows["range"]) if mix != FREE_WORDS), default=0)
+    rows = rows.assign(mix=tuples(rows["families"]), range=tuples(rows["k"], 2))
+    lowest = min((k[0] for mix, k in zip(rows["mix"], rows["range"]) if mix != FREE_WORDS), default=0)
     by_k = slices[(slices["eval"] == "families") & (slices["slice"] == "k")]
     right = pooled(by_k[by_k["value"].astype(int) < lowest]).rename("right")
     lower = rows.join(right, on=["key", "eval"]).dropna(subset=["right"])
