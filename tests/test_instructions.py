@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ditune.language import made
-from ditune.language.catalogue import DOMAINS, SETS, first_here
+from ditune.language.catalogue import DOMAINS, first_here
 from ditune.language.instruction_map import embed
 from ditune.language.instructions import Instruction, counts, fingerprint, load, mixed
 from ditune.language.made import COLOURS, DAYS, documented, stdlib_functions
@@ -42,18 +42,6 @@ def test_every_layout_of_files_gives_the_same_form(tmp_path, monkeypatch):
     monkeypatch.delenv("DITUNE_DATA")
     assert [first_here(domain) for domain in DOMAINS] == ["stdlib", "made_general", "made_reasoning"]
     assert [i.pair for i in load(str(tmp_path / "alpaca_data.json"))] == [i.pair for i in alpaca]
-
-
-def test_a_set_that_is_missing_says_which_where_from_its_licence_and_the_variable(tmp_path, monkeypatch):
-    for name in ("alpaca_code", "alpaca_general", "codealpaca_2k", "gpteacher_codegen", "dolly_3k", "gsm8k_train", "alpaca_gpt4_en_demo"):
-        with pytest.raises(SpecError) as caught:
-            load(name)
-        message = str(caught.value)
-        assert f"set {name!r} is not here: DITUNE_DATA is not set" in message and "\n" not in message
-        assert SETS[name].origin in message and f"licence: {SETS[name].licence}" in message
-    monkeypatch.setenv("DITUNE_DATA", str(tmp_path))
-    with pytest.raises(SpecError, match=f"DITUNE_DATA = '{tmp_path}' holds none of dolly_3k.jsonl, dolly_3k.jsonl.gz"):
-        load("dolly_3k")
 
 
 @pytest.mark.parametrize("name, content, message", [

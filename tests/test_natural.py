@@ -135,14 +135,6 @@ def test_a_name_that_occurs_twice_is_refused(tmp_path, monkeypatch):
         usable(("niv2", "p3"), 100)
 
 
-def test_a_pool_that_is_not_here_says_where_it_is_from_and_under_which_licence(monkeypatch):
-    monkeypatch.delenv("DITUNE_DATA", raising=False)
-    with pytest.raises(SpecError, match=r"the pool 'p3' is not here: DITUNE_DATA is not set .* licence: Apache-2.0"):
-        load("p3")
-    with pytest.raises(SpecError, match="unknown pool 'made_task'; did you mean 'made_tasks'"):
-        load("made_task")
-
-
 @pytest.mark.skipif(not catalogue.is_here("p3"), reason="DITUNE_DATA names no folder with the pools")
 @pytest.mark.parametrize(("name", "n"), [("niv2", 14), ("instruction_induction", 21), ("p3", 216), ("bbh", 26)])
 def test_the_pools_are_read(name, n):

@@ -9,18 +9,11 @@ from ditune.language.pretrained import TuneSpec, load
 from ditune.language.specs import LanguageSpec, TextEval
 from ditune.language.tuning import encoded, mean_nll
 from ditune.sandbox.programs import SandboxError
-from ditune.specs import SpecError
 
 pytestmark = pytest.mark.usefixtures("home")
 SMALL = TuneSpec(rank=2, alpha=4, n_steps=3, batch_size=4, lr=1e-3, warmup_share=0.1, max_tokens=200)
 EVALS = (TextEval("humaneval", 3), TextEval("made_general", 4), TextEval("made_reasoning", 4))
 SPEC = LanguageSpec(model="tiny", sets=("made_general", "made_reasoning"), shares=(0.75, 0.25), total=12, tune=SMALL, evals=EVALS, most_letters=160)
-
-
-def test_a_spec_names_data_that_this_machine_lacks_and_its_run_says_where_they_are_from(tmp_path):
-    spec = SPEC.replace(sets=("oss_instruct",), shares=(1.0,))
-    with pytest.raises(SpecError, match="the set 'oss_instruct' is not here: DITUNE_DATA is not set"):
-        mixtures.tune_run(spec, tmp_path / "checkpoint")
 
 
 @pytest.fixture(scope="module")
