@@ -91,9 +91,9 @@ def test_where_a_control_fails_nothing_is_settled(claim, outcome):
 
 def test_a_mixture_is_compared_over_the_seeds_that_both_have():
     frame = table()
-    keys = set(here.arms(frame).mixtures[TENTH]["key"])
-    a = here.arms(frame[~(frame["key"].isin(keys) & (frame["seed"] == 2))])
-    assert list(here.gains(a.alone, a.mixtures[TENTH], a.solutions).index) == [0, 1, 3, 4, 5]
+    keys = set(here.Arms(frame).rows[TENTH]["key"])
+    a = here.Arms(frame[~(frame["key"].isin(keys) & (frame["seed"] == 2))])
+    assert list(a.gains(TENTH).index) == [0, 1, 3, 4, 5]
 
 
 @given(st.integers(2, 5), st.integers(2, 6), st.integers(0, 100))
@@ -124,7 +124,7 @@ def test_the_interval_over_seeds_and_answers_covers_as_often_as_it_says():
 
 
 def test_figures_draw_every_seed_and_are_the_same_twice():
-    made = chapter(table(), again=[here.arms(table()).mixtures[TENTH]["key"].iloc[0]])
+    made = chapter(table(), again=[here.Arms(table()).rows[TENTH]["key"].iloc[0]])
     controls, gains = here.figure_controls(made), here.figure_gains(made)
     assert len(marks(controls.axes[0], "x")) == 6 * 4 and len(marks(gains.axes[0])) == 6 * 3
     assert svg(gains) == svg(here.figure_gains(made)) and "3.75 × the code" in texts(gains)
@@ -138,7 +138,7 @@ def test_the_answer_names_the_control_that_fails():
 
 def test_each_mixture_has_its_row():
     lines = here.table_mixtures(chapter(table())).splitlines()[5:-1]
-    assert [line.split(" | ")[0].strip("| ") for line in lines] == ["not tuned", "code alone", "10 % general", "25 % general", "5 % general + 5 % reasoning", "code alone"]
+    assert [line.split(" | ")[0].strip("| ") for line in lines] == ["not tuned", "code alone", "10 % general", "25 % general", "5 % general + 5 % reasoning", "more code alone"]
     assert all("not generated" in line for line in lines) and "2.00 [" in lines[2]
 
 
@@ -146,7 +146,7 @@ def test_pass_at_1_counts_each_problem_once_and_says_why_there_is_none():
     frame = table(passed=None, not_tested=None)
     frame["passed"] = [[True, False] if name == "humaneval" else None for name in frame["eval"]]
     low, high = wilson(0.5, 2)
-    assert here.passed(here.arms(frame).alone) == f"6 of 12: 0.50 [{low:.2f}, {high:.2f}]"
+    assert here.passed(here.Arms(frame).rows[CODE]) == f"6 of 12: 0.50 [{low:.2f}, {high:.2f}]"
     assert here.passed(table(passed=None, not_tested="no sandbox")) == "not tested: no sandbox"
 
 

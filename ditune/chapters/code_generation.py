@@ -6,8 +6,6 @@ one tuning than after another, in hundredths of a nat a token (about percent of 
 a row a seed and a column an answer. The sets of a mixture come in the order code, general, reasoning.
 """
 
-from dataclasses import dataclass
-
 from ..language.catalogue import BENCHMARKS, DOMAINS, described, first_here
 from ..language.pretrained import TuneSpec
 from ..language.specs import LanguageSpec
@@ -19,7 +17,7 @@ from .common import listed, literal, seeds_of, without
 
 SHARE = 0.1
 """A gain counts from this share of what tuning on code alone gains on the solutions."""
-ABOUT, MORE = 0.1, 3.75
+ABOUT, MANY = 0.1, 3.75
 """The share of general instructions at the paper's best, and its 75K beside 20K instructions."""
 PAPER = {
     "DeepSeek-Coder": ({0: 64.2, 5: 66.2, 10: 67.1, 15: 66.2, 20: 66.0, 25: 64.5}, "x"),
@@ -27,6 +25,7 @@ PAPER = {
     "CodeQwen, three": ({0: 65.4, 10: 68.5, 20: 67.7}, "s"),
 }
 """Mean pass@1 of HumanEval, HumanEval+, MBPP, MBPP+ by percent not about code, of 20,000 in all (2410.04717)."""
+UNTUNED, MORE, ALONE = "not tuned", "more code alone", (1.0,)
 STYLES = {
     2: ("two domains", {"color": plots.BLUE, "marker": "o"}),
     3: ("three domains", {"color": plots.VERMILION, "marker": "s"}),
@@ -70,26 +69,56 @@ def runs(
 # ---- gains -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
 class Arms:
-    """The rows of a table by what the model was tuned on; None where there are no such runs."""
+    """A table of runs by what the model was tuned on: UNTUNED, MORE, or the shares of a mixture of `total` examples,
+    by the number of domains and then from most to least code."""
 
-    untuned: object
-    mixtures: dict[tuple[float, ...], object]
-    """Those at the common number of examples, by shares, by the number of domains and then from most to least code."""
-    larger: object
-    """More code alone."""
-    solutions: list[str]
-    """The benchmarks tested on."""
+    def __init__(self, frame):
+        import pandas
 
-    @property
-    def alone(self):
-        return self.mixtures.get((1.0,))
+        runs = zip(frame["total"].astype(int), frame["sets"], frame["shares"])
+        named = [(n, as_tuple(shares, len(as_tuple(sets)))) for n, sets, shares in runs]
+        self.total = min((n for n, shares in named if len(shares) > 1), default=0)
+        more = MANY * self.total
+        names = [MORE if shares == ALONE and n >= more else shares if n else UNTUNED for n, shares in named]
+        self.mixtures = sorted({*names} - {UNTUNED, MORE}, key=lambda s: (len(s), [-share for share in s]))
+        order = [name for name in (UNTUNED, *self.mixtures, MORE) if name in names]
+        self.rows = {name: frame[[one == name for one in names]] for name in order}
+        self.sets = max(map(as_tuple, frame["sets"]), key=len)
+        self.solutions = [name for name in BENCHMARKS if name in set(frame["eval"])]
+        self.nats = {}
+        for name, rows in self.rows.items():  # log-likelihoods: a row a seed, a column an answer (set, place)
+            of = {e: pandas.DataFrame(dict(zip(own["seed"], own["nll_each"]))).T for e, own in rows.groupby("eval")}
+            self.nats[name] = -pandas.concat(of, axis=1)
 
     @property
     def two(self) -> list[tuple[float, ...]]:
         """The mixtures of code and general instructions, from the least to the most general."""
         return [shares for shares in self.mixtures if len(shares) == 2]
+
+    def gains(self, arm, over=ALONE, evals: list | None = None):
+        """How much more likely answers are after one tuning than after another, over the seeds of both; the model that
+        was not tuned is the same for all seeds."""
+        import pandas
+
+        if not {arm, over} <= set(self.rows):
+            return pandas.DataFrame()
+        after, before = self.nats[arm], self.nats[over]
+        if over == UNTUNED:
+            before = pandas.concat([before] * len(after)).set_axis(after.index)
+        return 100 * (after - before)[evals or self.solutions].dropna()
+
+    def mean(self, pairs: list[tuple]):
+        """The mean of gains (arm, over), answer by answer, over the seeds that all have."""
+        return (sum(self.gains(*pair) for pair in pairs) / len(pairs)).dropna()
+
+    def of_two(self):
+        """The mean gain of the mixtures of two domains over code alone."""
+        return self.mean([(shares, ALONE) for shares in self.two])
+
+    def by_key(self, arm, values):
+        """The mean gain of each run, a Series by its key."""
+        return values.mean(axis=1).rename(index=dict(zip(self.rows[arm]["seed"], self.rows[arm]["key"])))
 
 
 def as_tuple(value, n: int = 1) -> tuple:
@@ -97,63 +126,21 @@ def as_tuple(value, n: int = 1) -> tuple:
     return value if isinstance(value, tuple) else (value,) * n
 
 
-def arms(frame) -> Arms:
-    """The runs of a table, by what the model was tuned on."""
-    named = [(int(n), as_tuple(p, len(as_tuple(s)))) for n, s, p in zip(frame["total"], frame["sets"], frame["shares"])]
-    order = sorted(set(named), key=lambda one: (one[0], len(one[1]), [-share for share in one[1]]))
-    found = {one: frame[[other == one for other in named]] for one in order}
-    totals = [n for n, shares in found if len(shares) > 1]
-    total = totals[0] if totals else max(n for n, _ in found)
-    larger = [rows for (n, shares), rows in found.items() if shares == (1.0,) and n >= MORE * total > 0]
-    mixtures = {shares: rows for (n, shares), rows in found.items() if n and n == total}
-    solutions = [name for name in BENCHMARKS if name in set(frame["eval"])]
-    return Arms(found.get((0, ())), mixtures, larger[0] if larger else None, solutions)
-
-
-def likelihoods(rows, evals: list[str]):
-    """Log-likelihoods of all answers of the evaluation sets, a row a seed."""
-    import pandas
-
-    by_seed = {seed: own.set_index("eval")["nll_each"] for seed, own in rows.groupby("seed")}
-    whole = {seed: [each[e] for e in evals] for seed, each in by_seed.items() if set(evals) <= set(each.index)}
-    return -pandas.DataFrame({seed: sum(map(list, parts), []) for seed, parts in whole.items()}).T
-
-
-def gains(before, after, evals: list[str]):
-    """How much more likely answers are after than before, over the seeds of both; what was not tuned is the same for
-    all seeds."""
-    import pandas
-
-    if before is None or after is None:
-        return pandas.DataFrame()
-    first, second = likelihoods(before, evals), likelihoods(after, evals)
-    first = pandas.concat([first] * len(second)).set_axis(second.index) if int(before["total"].iloc[0]) == 0 else first
-    return 100 * (second - first).dropna()
-
-
-def mean(tables: list):
-    """The mean of tables of gains, answer by answer, over the seeds that all have."""
-    return (sum(tables[1:], tables[0]) / len(tables)).dropna()
-
-
 def controls(a: Arms) -> dict[str, tuple]:
-    """{control: (its gains, the rows that gain)}; each must be above 0, or the runs can show nothing."""
-    found = {"solutions: code alone, over no tuning": (gains(a.untuned, a.alone, a.solutions), a.alone)}
-    code = as_tuple(a.alone["sets"].iloc[0])
-    found["held-out code: more code, over less"] = (gains(a.alone, a.larger, list(code)), a.larger)
-    for domain in (1, 2):
+    """{control: (the tuning that must gain, its gains)}; each must be above 0, or the runs can show nothing."""
+    found = {"solutions: code alone, over no tuning": (ALONE, a.gains(ALONE, UNTUNED))}
+    found["held-out code: more code, over less"] = (MORE, a.gains(MORE, ALONE, [a.sets[0]]))
+    for domain in range(1, len(a.sets)):
         having = [shares for shares in a.mixtures if len(shares) > domain]
-        if having:  # the mixture with the largest share of the domain
-            rows = a.mixtures[max(having, key=lambda shares: (shares[domain], -len(shares)))]
-            name = as_tuple(rows["sets"].iloc[0])[domain]
-            label = f"held-out {DOMAINS[domain]}: a mixture with it, over code alone"
-            found[label] = (gains(a.alone, rows, [name]), rows)
+        most = max(having, key=lambda shares: (shares[domain], -len(shares)))
+        label = f"held-out {DOMAINS[domain]}: a mixture with it, over code alone"
+        found[label] = (most, a.gains(most, ALONE, [a.sets[domain]]))
     return found
 
 
 def failed(a: Arms) -> list[str]:
     """The controls that do not show what they must."""
-    return [f"{label}: {crossed(values)}" for label, (values, _) in controls(a).items() if not crossed(values).low > 0]
+    return [f"{label}: {crossed(values)}" for label, (_, values) in controls(a).items() if not crossed(values).low > 0]
 
 
 def named(shares: tuple[float, ...]) -> str:
@@ -168,20 +155,6 @@ def named(shares: tuple[float, ...]) -> str:
 # ---- claims ----------------------------------------------------------------------------------------------------------
 
 
-def controlled(rule):
-    """The rule of a claim, which settles nothing where a control fails; the margin is SHARE of what tuning on code
-    alone gains."""
-
-    def decided(frame) -> Finding:
-        a = arms(frame)
-        if a.untuned is None or a.alone is None or not a.two:
-            return Finding(OPEN, "It takes the model untuned, tuned on code alone and on a mixture of two domains.")
-        found = rule(a, SHARE * crossed(gains(a.untuned, a.alone, a.solutions)).mean)
-        return found.unless("These runs can show nothing, as a control fails." if failed(a) else "")
-
-    return decided
-
-
 def settled(values, margin: float, text: str) -> Finding:
     """Whether gains lie above the margin."""
     effect = crossed(values)
@@ -189,18 +162,15 @@ def settled(values, margin: float, text: str) -> Finding:
     return Finding(decide(effect, margin), text, effect, smallest(values.to_numpy()))
 
 
-@controlled
 def mixing(a: Arms, margin: float) -> Finding:
     """D12."""
-    found = mean([gains(a.alone, a.mixtures[shares], a.solutions) for shares in a.two])
-    return settled(found, margin, "Mean gain of the mixtures of two domains over code alone")
+    return settled(a.of_two(), margin, "Mean gain of the mixtures of two domains over code alone")
 
 
-@controlled
 def between(a: Arms, margin: float) -> Finding:
-    """D13: of each mixture but the most general, the smaller of its gains over code alone and over that one."""
+    """D13: of each mixture but the most general, its gains over code alone and over that one."""
     *inner, most = a.two
-    both = {s: [gains(a.mixtures[end], a.mixtures[s], a.solutions) for end in ((1.0,), most)] for s in inner}
+    both = {shares: [a.gains(shares, over) for over in (ALONE, most)] for shares in inner}
     if not both:
         return Finding(OPEN, "It takes two shares of general instructions.")
     level = holm(len(inner))[0]
@@ -214,30 +184,36 @@ def between(a: Arms, margin: float) -> Finding:
     return Finding(outcome, text, crossed(weaker[best]), smallest(weaker[best].to_numpy()))
 
 
-@controlled
 def beats_more(a: Arms, margin: float) -> Finding:
     """D14."""
-    if a.larger is None:
-        return Finding(OPEN, f"It takes {MORE} times as many instructions about code alone.")
+    if MORE not in a.rows:
+        return Finding(OPEN, f"It takes {MANY} times as many instructions about code alone.")
     some = min(a.two, key=lambda shares: abs(shares[1] - ABOUT))
-    text = f"Gain of {named(some)} over {int(a.larger['total'].iloc[0]):,} instructions about code alone"
-    return settled(gains(a.larger, a.mixtures[some], a.solutions), margin, text)
+    text = f"Gain of {named(some)} over {MANY} times as many instructions about code alone"
+    return settled(a.gains(some, MORE), margin, text)
 
 
-@controlled
 def three_domains(a: Arms, margin: float) -> Finding:
     """D15."""
-    pairs = [(two, s) for two in a.two for s in a.mixtures if len(s) == 3 and abs(two[0] - s[0]) < 1e-6]
+    pairs = [(s, two) for two in a.two for s in a.mixtures if len(s) == 3 and abs(two[0] - s[0]) < 1e-6]
     if not pairs:
         return Finding(OPEN, "It takes a mixture of two domains and one of three with the same share of code.")
-    found = mean([gains(a.mixtures[two], a.mixtures[three], a.solutions) for two, three in pairs])
-    return settled(found, margin, "Mean gain of three domains over two")
+    return settled(a.mean(pairs), margin, "Mean gain of three domains over two")
 
 
 def claim(id: str, statement: str, looks_at: str, decided_by=None) -> Claim:
-    """One of the claims; they share measure, margin and rule."""
+    """One of the claims; they share measure, margin and rule, and settle nothing where a control fails."""
+
+    def decided(frame) -> Finding:
+        a = Arms(frame)
+        if not {UNTUNED, ALONE} <= set(a.rows) or not a.two:
+            return Finding(OPEN, "It takes the model untuned, tuned on code alone and on a mixture of two domains.")
+        found = decided_by(a, SHARE * crossed(a.gains(ALONE, UNTUNED)).mean)
+        return found.unless("These runs can show nothing, as a control fails." if failed(a) else "")
+
     rule = f"{looks_at}{'.' if id == 'D13' else RULE} Nothing is settled where a control is not above 0."
-    return Claim(id, statement, SOURCE, MEASURE, rule, MARGIN, decided_by, "" if decided_by else PAPER_SCALE)
+    how = (decided, "") if decided_by else (None, PAPER_SCALE)
+    return Claim(id, statement, SOURCE, MEASURE, rule, MARGIN, *how)
 
 
 SOURCE = "arXiv 2405.19787 and 2410.04717, code generation"
@@ -260,7 +236,7 @@ CLAIMS = (
     claim("D13n", "The best share is about 10 %, and at 25 % the gain is gone.", ""),
     claim(
         "D14", "A mixture beats almost four times as many instructions about code alone.",
-        f"Gain of the mixture whose share of general instructions is nearest to {100 * ABOUT:g} % over {MORE} times as "
+        f"Gain of the mixture whose share of general instructions is nearest to {100 * ABOUT:g} % over {MANY} times as "
         "many instructions about code, with as many passes", beats_more,
     ),
     claim(
@@ -275,51 +251,46 @@ CLAIMS = (
 
 def answer(chapter) -> str:
     """The answer in a sentence: what the mixtures gain, or which control fails."""
-    a = arms(chapter.frame)
+    a = Arms(chapter.frame)
     if missing := failed(a):
         which = "; ".join(missing)
         return f"**These runs can show nothing about mixtures, as a control fails ({which} hundredths of a nat).**"
-    found = crossed(mean([gains(a.alone, a.mixtures[shares], a.solutions) for shares in a.two]))
+    found = crossed(a.of_two())
     return f"**General instructions in the place of some about code gain {found} hundredths of a nat a token.**"
-
-
-def by_run(values, rows):
-    """The mean gain of each run, a Series by its key."""
-    keys = rows.drop_duplicates("seed").set_index("seed")["key"]
-    return values.mean(axis=1).rename(index=keys)
 
 
 def figure_controls(chapter):
     """What the tunings have taught, a line a control."""
-    found = controls(arms(chapter.frame))
+    a = Arms(chapter.frame)
+    found = controls(a)
     figure, (ax,) = plots.panels(1, height=0.42 * len(found) + 0.5)
     plots.lines(ax, found, [label.replace(": ", ":\n") for label in found])
-    for y, (values, rows) in enumerate(found.values()):
+    for y, (arm, values) in enumerate(found.values()):
         if len(values):
-            plots.dots(ax, y, by_run(values, rows), chapter.again, found=crossed(values))
+            plots.dots(ax, y, a.by_key(arm, values), chapter.again, found=crossed(values))
     ax.axvline(0, color=plots.QUIET, linewidth=1.2)
     ax.set_xlabel("gain (0.01 nats a token)")
-    return plots.finished(figure, chapter.frame, chapter.frame["model"].iloc[0])
+    return plots.finished(figure, chapter.frame)
 
 
 def figure_gains(chapter):
     """The gain of each mixture over code alone against what is not about code; beside it the paper's, in points of
     pass@1."""
-    a = arms(chapter.frame)
+    a = Arms(chapter.frame)
     figure, (ours, paper) = plots.panels(2, height=2.2, sharex=True)
-    for shares, rows in a.mixtures.items():
-        values = gains(a.alone, rows, a.solutions)
+    for shares in a.mixtures:
+        values = a.gains(shares)
         if len(shares) > 1 and len(values):
-            (label, style), own, found = STYLES[len(shares)], by_run(values, rows), crossed(values)
+            (label, style), own, found = STYLES[len(shares)], a.by_key(shares, values), crossed(values)
             x = 100 * (1 - shares[0]) + 0.7 * (len(shares) - 2.5)
             plots.points(ours, [x] * len(own), own, own.index.isin(list(chapter.again)), **style)
             plots.bars(ours, [x], [found], **style)
             ours.plot([x], [found.mean], marker="_", markersize=9, markeredgewidth=1.8, color=style["color"])
             ours.plot([], [], label=label, linestyle="", markerfacecolor="white", **style)
-    if len(values := gains(a.alone, a.larger, a.solutions)):
-        more = f"{MORE} × the code"
-        ours.axhline(crossed(values).mean, color=plots.GREEN, linestyle="--", linewidth=1.2, label=more)
-    margin = abs(SHARE * crossed(gains(a.untuned, a.alone, a.solutions)).mean)
+    if MORE in a.rows:
+        more = crossed(a.gains(MORE)).mean
+        ours.axhline(more, color=plots.GREEN, linestyle="--", linewidth=1.2, label=f"{MANY} × the code")
+    margin = abs(SHARE * crossed(a.gains(ALONE, UNTUNED)).mean)
     ours.axhspan(-margin, margin, color="#eeeeee", zorder=0, label="within the margin")
     for name, (points, marker) in PAPER.items():
         above = {share: score - points[0] for share, score in points.items()}
@@ -334,17 +305,15 @@ def figure_gains(chapter):
 
 def table_mixtures(chapter) -> str:
     """By mixture: gains on the solutions over code alone and over no tuning, on held-out answers, and pass@1."""
-    a = arms(chapter.frame)
-    held_out = [[name] for name in dict.fromkeys(chapter.frame["eval"]) if name not in a.solutions]
-    rows = [["not tuned", 0, *["–"] * (3 + len(held_out)), passed(a.untuned)]]
-    for shares, own in [*a.mixtures.items(), ((1.0,), a.larger)]:
-        if own is not None:
-            over = gains(None if own is a.alone else a.alone, own, a.solutions)
-            raw = ", ".join(f"{value:.2f}" for value in over.mean(axis=1)) or "–"
-            others = [crossed(gains(a.untuned, own, evals)) for evals in (a.solutions, *held_out)]
-            rows.append([named(shares), int(own["total"].iloc[0]), crossed(over), raw, *others, passed(own)])
-    sets = [f"held-out {name}" for (name,) in held_out]
-    header = ["mixture", "examples", "solutions, over code alone", "by seed", "solutions", *sets, "pass@1"]
+    a, rows = Arms(chapter.frame), []
+    sets = [None, *([name] for name in a.sets if name in set(chapter.frame["eval"]))]
+    for arm, own in a.rows.items():
+        over = a.gains(arm) if arm not in (UNTUNED, ALONE) else a.gains(None)
+        raw = ", ".join(f"{value:.2f}" for value in over.mean(axis=1)) or "–"
+        others = [crossed(a.gains(arm, UNTUNED, evals)) if arm != UNTUNED else "–" for evals in sets]
+        rows.append([arm if isinstance(arm, str) else named(arm), crossed(over), raw, *others, passed(own)])
+    held_out = [f"held-out {name}" for (name,) in sets[1:]]
+    header = ["mixture", "solutions, over code alone", "by seed", "solutions", *held_out, "pass@1"]
     caption = "Gains over no tuning unless said, in 0.01 nats a token: mean and 95 % t-interval over seeds and answers"
     return tables.table(caption, "tab-mixtures", header, rows)
 

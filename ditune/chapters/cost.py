@@ -64,15 +64,6 @@ def table_runs(chapters: list) -> str:
 # ---- measured speed --------------------------------------------------------------------------------------------------
 
 
-def machine(content: dict) -> str:
-    """What made a file: machine, library versions, commits, date."""
-    made = list(content["benchmarks"].values())
-    libraries = [f"{name} {made[-1]['libraries'][name]}" for name in ("torch", "transformers")]
-    commits = sorted({(m["git"]["commit"] or "")[:9] for m in made})
-    cores = f"{content['machine']['cores']} cores, one used"
-    return " · ".join([device(content), cores, *libraries, *commits, made[-1]["date"][:10]])
-
-
 def device(content: dict) -> str:
     """The processor of a file's machine, and its GPU where it has one."""
     return ", ".join(filter(None, (content["machine"]["cpu"], content["machine"]["gpu"])))
@@ -84,7 +75,15 @@ def figure_speed(contents: list[dict]):
     rows = [(row, content) for row, content in rows if row["target"] and not row["peer_name"].startswith(RATE)]
     figure, (ax,) = plots.panels(1, height=0.68 * max(1, len(rows)) + 0.4)
     for y, (row, content) in enumerate(rows):
-        line(ax, y, row, f" ({device(content)})" if len(contents) > 1 else "")
+        what = f"{row['what']} ({device(content)})" if len(contents) > 1 else row["what"]
+        label = textwrap.shorten(what, 60) + "\n" + textwrap.shorten(f"against {row['peer_name']}", 60)
+        ax.annotate(label, (0.012, y - 0.32), xycoords=("axes fraction", "data"), fontsize=8.5, va="center", zorder=5)
+        ends = [row["ratio"] * (row["ours"] / v if row["unit"] == "s" else v / row["ours"]) for v in row["ours_spread"]]
+        ax.plot([1, row["ratio"]], [y, y], color=plots.BLUE, linewidth=1.2, alpha=0.5)
+        ax.plot(ends, [y, y], color=plots.BLUE, linewidth=4, alpha=0.5, solid_capstyle="butt")
+        ax.plot(row["target"], y, "|", markersize=11, markeredgewidth=2, color=plots.VERMILION)
+        ax.plot(row["ratio"], y, ">" if row.get("at_least") else "o", color=plots.BLUE)
+        ax.annotate(bench.ratio(row), (row["ratio"], y), (8, 0), textcoords="offset points", fontsize=9, va="center")
     ax.plot([], [], "o", color=plots.BLUE, label="measured")
     ax.plot([], [], "|", markersize=10, markeredgewidth=2, color=plots.VERMILION, label="aimed at")
     ax.axvline(1, color=plots.QUIET, linewidth=0.8, zorder=0)
@@ -93,20 +92,7 @@ def figure_speed(contents: list[dict]):
     ax.set_xlabel("times as fast (logarithmic)")
     ax.xaxis.set_major_formatter(plots.number)
     plots.legend(figure, [ax])
-    figure.supxlabel("\n".join(textwrap.fill(machine(c), 78) for c in contents), x=0.01, ha="left", fontsize=8.5)
     return figure
-
-
-def line(ax, y: int, row: dict, where: str):
-    """One comparison: what with what, the ratio with the quartiles of our repetitions, the aim."""
-    label = textwrap.shorten(f"{row['what']}{where}", 60) + "\n" + textwrap.shorten(f"against {row['peer_name']}", 60)
-    ax.annotate(label, (0.012, y - 0.32), xycoords=("axes fraction", "data"), fontsize=8.5, va="center", zorder=5)
-    ends = [row["ratio"] * (row["ours"] / v if row["unit"] == "s" else v / row["ours"]) for v in row["ours_spread"]]
-    ax.plot([1, row["ratio"]], [y, y], color=plots.BLUE, linewidth=1.2, alpha=0.5)
-    ax.plot(ends, [y, y], color=plots.BLUE, linewidth=4, alpha=0.5, solid_capstyle="butt")
-    ax.plot(row["target"], y, "|", markersize=11, markeredgewidth=2, color=plots.VERMILION)
-    ax.plot(row["ratio"], y, ">" if row.get("at_least") else "o", color=plots.BLUE)
-    ax.annotate(bench.ratio(row), (row["ratio"], y), (8, 0), textcoords="offset points", fontsize=9, va="center")
 
 
 def table_speed(contents: list[dict]) -> str:

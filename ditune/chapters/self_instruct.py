@@ -182,43 +182,18 @@ def figure_gains(chapter):
         one = one.assign(n=one["n_trained"] * 1.09 ** (i - len(STRATEGIES) / 2))
         plots.curve(ax, one, "n", "gain", named(name), chapter.again, log=False, **style(name))
     ax.axhline(0, color=plots.QUIET, linewidth=0.8)
-    ax.set(ylabel="likelihood above the untuned\nmodel (0.01 nats a token)")
-    budget_axis(ax, budgets(frame))
+    ax.set(ylabel="likelihood above the untuned\nmodel (0.01 nats a token)", xscale="log")
+    ax.set(xticks=budgets(frame), xticklabels=budgets(frame), xlabel="instructions tuned on (logarithmic)")
+    ax.minorticks_off()
     plots.legend(figure, [ax])
     return plots.finished(figure, frame)
 
 
-def budget_axis(ax, at):
-    """A logarithmic axis with a tick for each number of instructions."""
-    ax.set(xscale="log", xlabel="instructions tuned on (logarithmic)")
-    ax.set_xticks(list(at), [plots.number(n) for n in at])
-    ax.minorticks_off()
-
-
-def wins(frame, strategy: str, budget: int) -> list[float]:
-    """Answers of a hundred that are likelier than under random selection minus those that are less likely, by seed."""
-    return [100 * float(np.sign(each).mean()) for each in gains(frame, strategy, budget)]
-
-
-def figure_wins(chapter):
-    """Wins minus losses of prompt uncertainty against random selection: ours, and those of the paper's judges."""
-    figure, (ours, paper) = plots.panels(2, height=2.2)
-    at = budgets(chapter.frame)
-    for n in at:
-        found = wins(chapter.frame, METHOD, n)
-        plots.points(ours, [n] * len(found), found)
-        plots.bars(ours, [n], [interval(found)])
-    ours.plot(at, [np.mean(wins(chapter.frame, METHOD, n)) for n in at], color=plots.BLUE)
-    for judge, marker in (("GPT-4", "x"), ("ChatGPT", "+"), ("people", "2")):
-        look = plots.PAPER | {"marker": marker, "markersize": 7}
-        paper.plot(PAPER_BUDGETS, PAPER_WINS[judge], label=f"paper, judged by {judge}", **look)
-    for ax, title, numbers in ((ours, "Here: by likelihood, of 100 answers", at), (paper, "Paper", PAPER_BUDGETS)):
-        ax.axhline(0, color=plots.QUIET, linewidth=0.8)
-        budget_axis(ax, numbers)
-        ax.set(title=title, ylabel="wins - losses")
-    ours.set_xlabel("")
-    plots.legend(figure, [paper])
-    return plots.finished(figure, chapter.frame)
+def table_wins(chapter) -> str:
+    """The paper's counts."""
+    caption = "The paper: wins minus losses of prompt uncertainty against random selection, by number of instructions"
+    rows = [[judge, *counts] for judge, counts in PAPER_WINS.items()]
+    return tables.table(caption, "tab-instructions-wins", ["judge", *map(plots.number, PAPER_BUDGETS)], rows)
 
 
 def table_results(chapter) -> str:
