@@ -92,6 +92,8 @@ def figure_speed(contents: list[dict]):
     ax.set_xlabel("times as fast (logarithmic)")
     ax.xaxis.set_major_formatter(plots.number)
     plots.legend(figure, [ax])
+    made = [f"{device(c)}, one core, {max(m['date'] for m in c['benchmarks'].values())[:10]}" for c in contents]
+    figure.supxlabel("\n".join(made), x=0.01, ha="left", fontsize=8.5)
     return figure
 
 
