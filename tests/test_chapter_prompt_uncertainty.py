@@ -76,10 +76,7 @@ def test_sentences_hold_the_numbers_of_the_records(made):
     assert "its mean is 0.33 [0.33, 0.33] of the mean of p₀" in here.strength(made)  # 0.3 / 0.9
 
 
-def test_tables_and_figures_hold_every_variant_and_seed(made):
-    table = here.table_variants(made)
-    assert "| as selected | 0.30 [0.30, 0.30] | 1.00 [1.00, 1.00] | 0.20 [0.20, 0.20] | 20 |" in table
-    assert "| gold answer | 0.20 [0.20, 0.20] | -0.50 [-0.50, -0.50] | – | 16 |" in table
+def test_figures_hold_every_variant_and_seed(made):
     figure, sizes = here.figure_agreement(made), here.figure_sizes(made)
     assert marks(figure.axes[0], "x") == pytest.approx([-0.95] * 10 + [-0.5] * 2 + [0.2] * 2 + [0.28, 0.3])
     assert sum(line.get_markersize() > 9.5 for line in figure.axes[0].lines) == 8

@@ -5,10 +5,10 @@ Source: Kung et al. 2023 (arXiv 2311.00288); the pool and the loop are those of 
 
 from ..active.specs import SelectSpec
 from ..report import plots
-from ..report.stats import Blocks, holm, interval
+from ..report.stats import Blocks
 from . import selecting, symbolic_pool
 from .common import listed, seeds_of, without
-from .selecting import BASELINES, METHOD, named, over_random, paper_share, rise, style
+from .selecting import BASELINES, METHOD, named, over_random, style
 
 frame, settings = symbolic_pool.frame, symbolic_pool.settings
 CLAIMS = selecting.claims(symbolic_pool.WORLD, "A1", "A3")
@@ -41,17 +41,6 @@ def answer(chapter) -> str:
     if "clean" in found:
         text += f"; an oracle that avoids noise gains {found['clean']:+.3f}"
     return f"**{text}; the intervals hold for all comparisons at once.**"
-
-
-def could_be_seen(chapter) -> str:
-    """How large a difference these runs could have seen, beside what random selection adds, in two sentences."""
-    added, wide = interval(rise(chapter.frame)), selecting.by_strategy(chapter.frame)
-    least = Blocks.of(wide).smallest(holm(max(1, len(wide) - 1))[0])
-    return (
-        f"Random selection adds {added:+.3f} to the accuracy of the first model, averaged over the rounds. A gain of "
-        f"the paper's share of that would be {paper_share(METHOD) * added.mean:.3f}; the smallest one that these runs "
-        f"could have seen, among as many comparisons, is {least:.3f}."
-    )
 
 
 def figure_gains(chapter):

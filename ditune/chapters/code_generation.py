@@ -321,10 +321,9 @@ def table_mixtures(chapter) -> str:
 def passed(rows) -> str:
     """pass@1 of greedy answers over all benchmarks and seeds, or why there is none. The Wilson interval counts each
     problem once, however many seeds answered it."""
-    answered = rows.dropna(subset=["passed"]) if "passed" in rows else rows.iloc[:0]
-    if answered.empty:
-        why = rows["not_tested"].dropna() if "not_tested" in rows else ()
-        return f"not tested: {why.iloc[0]}" if len(why) else "not generated"
+    if "passed" not in rows or (answered := rows.dropna(subset=["passed"])).empty:
+        why = [*rows["not_tested"].dropna()] if "not_tested" in rows else []
+        return f"not tested: {why[0]}" if why else "not generated"
     each = [one for value in answered["passed"] for one in value]
     low, high = wilson(sum(each) / len(each), sum(map(len, answered.drop_duplicates("eval")["passed"])))
     return f"{sum(each)} of {len(each)}: {sum(each) / len(each):.2f} [{low:.2f}, {high:.2f}]"

@@ -7,7 +7,7 @@ Rank correlations are Spearman's, over the tasks of a seed; means and intervals 
 import numpy as np
 
 from ..active.specs import MeasureSpec
-from ..report import plots, tables
+from ..report import plots
 from ..report.stats import interval
 from . import symbolic_pool
 from .common import literal, seeds_of, without
@@ -71,7 +71,7 @@ def agreements(chapter) -> dict:
     return {line: of.get(line) for heading, names in headings.items() for line in (heading, *names)}
 
 
-# ---- answer, figures, tables -----------------------------------------------------------------------------------------
+# ---- answer, figures -------------------------------------------------------------------------------------------------
 
 
 def answer(chapter) -> str:
@@ -119,13 +119,3 @@ def figure_sizes(chapter):
     plots.rules_axis(axes[1], "perturbed copies k (logarithmic)")
     plots.legend(figure, axes, [f"n = {n}" for n in styles])
     return plots.finished(figure, chapter.frame)
-
-
-def table_variants(chapter) -> str:
-    """By way to measure: mean, agreement with U as selected and with p, pairs scored."""
-    rows, caption = [], "Ways to measure U: means and rank correlations with 95 % t-intervals over seeds"
-    for name, group in listed(chapter, "variants").groupby("name", sort=False):
-        means = [interval(group[column]) for column in ("mean", "rank", "probability")]
-        rows.append([name, *means, f"{group['n_scored'].mean():,.0f}"])
-    header = ["measured", "mean", "with U as selected", "with p₀", "pairs scored"]
-    return tables.table(caption, "tab-unc-variants", header, rows)

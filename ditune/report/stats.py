@@ -258,12 +258,6 @@ class Blocks:
         above = {name: mean - self.means[baseline] for name, mean in self.means.items() if name != baseline}
         return {name: Interval(mean, mean - half, mean + half, self.n) for name, mean in above.items()}
 
-    def smallest(self, level: float = LEVEL) -> float:
-        """The smallest difference of two conditions that intervals of that level would have shown with a power of
-        80 %."""
-        reach = t_quantile(self.df, level) + float(stdtrit(self.df, POWER)) if self.df else math.inf
-        return reach * self.sd * math.sqrt(2 / self.n) if self.df else math.inf
-
 
 # ---- seed by seed ----------------------------------------------------------------------------------------------------
 
