@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -151,3 +152,15 @@ def test_a_verdict_names_runs_of_earlier_sources():
         judge(claim(HOLDS), frame).marks == ("1 runs of earlier sources",)
         and judge(claim(HOLDS), table({1: 0.0})).marks == ()
     )
+
+
+def test_the_pooled_error_is_that_of_a_two_way_analysis():
+    wide = pd.DataFrame(np.random.default_rng(1).normal(size=(4, 5)), index=list("abcd"))
+    centred = wide.sub(wide.mean(axis=1), axis=0) - wide.mean()
+    error = ((centred + wide.to_numpy().mean()) ** 2).to_numpy().sum() / 12
+    found = stats.Blocks.of(wide)
+    assert found.sd == pytest.approx(error**0.5) and found.df == 12 and stats.Blocks.of(wide * 0).p == 1
+    assert found.differences("a")["c"].half == pytest.approx(2.1788 * (error * 2 / 5) ** 0.5, rel=1e-4)
+    two = stats.Blocks.of(wide.loc[["a", "b"]]).differences("a")["b"]  # of two conditions it is the paired test
+    paired = stats.interval(wide.loc["b"] - wide.loc["a"])
+    assert (two.low, two.high) == pytest.approx((paired.low, paired.high))
