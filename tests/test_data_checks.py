@@ -35,10 +35,13 @@ def test_what_is_not_here_says_which_where_from_its_licence_and_the_variable(kin
         load(f"{name}x")
 
 
-def test_a_missing_pool_ends_a_computation_before_anything_starts(monkeypatch):
+def test_a_missing_pool_or_set_ends_a_computation_before_anything_starts(monkeypatch):
     monkeypatch.setattr(backends, "choose", lambda *a: pytest.fail("something was started"))
     with pytest.raises(SpecError, match="^the pool 'p3' is not here: DITUNE_DATA is not set [^\n]*$"):
         study.compute([MapSpec.of(pool=["p3"]), FirstSpec.of(**LOOP)])
+    for spec in (LanguageSpec.of(sets=["oss_instruct"]), InstructionMapSpec.of(sets=["oss_instruct", "stdlib"])):
+        with pytest.raises(SpecError, match="^the set 'oss_instruct' is not here"):
+            study.compute([spec])
 
 
 @pytest.mark.parametrize("changes, message", [
@@ -56,7 +59,7 @@ def test_more_tasks_than_there_are_and_unknown_ones_are_refused(changes, message
 
 @pytest.mark.parametrize(
     ("content", "error"),
-    [("{", "JSONDecodeError"), ("[]", "AttributeError"), (json.dumps({"Positive Examples": [{"input": "a", "output": []}]}), "IndexError"), (json.dumps({"Instances": [{"output": ["a"]}]}), "KeyError")],
+    [("{", "JSONDecodeError"), ("[]", "AttributeError"), (json.dumps({"Positive Examples": [{"input": "a", "output": []}]}), "IndexError"), (json.dumps({"Instances": [{"id": "f", "output": ["y"]}]}), "KeyError: 'input'"), (json.dumps({"Instances": [{"output": ["a"]}]}), "KeyError")],
 )
 def test_a_task_that_cannot_be_read_is_named_by_its_file(tmp_path, content, error):
     folder = clone(tmp_path / "clone")
@@ -64,12 +67,6 @@ def test_a_task_that_cannot_be_read_is_named_by_its_file(tmp_path, content, erro
     (folder / "tasks" / f"{list(TASKS)[2]}.json").write_text(content)
     with pytest.raises(SpecError, match=f"/tasks/{list(TASKS)[2]}.json cannot be read as a task: {error}"):
         check_tasks(MapSpec.of(pool=[str(folder)]))
-
-
-@pytest.mark.parametrize("spec", [LanguageSpec.of(sets=["oss_instruct"]), InstructionMapSpec.of(sets=["oss_instruct", "stdlib"])])
-def test_a_set_that_is_not_here_is_told_of_tunings_and_maps_too(spec):
-    with pytest.raises(SpecError, match="^the set 'oss_instruct' is not here"):
-        study.check_data([spec])
 
 
 def test_a_set_of_instructions_that_is_too_small_is_refused():

@@ -59,13 +59,6 @@ def test_a_folder_that_is_no_clone_is_refused_in_one_line(tmp_path, split, messa
         load(str(clone(tmp_path, split)))
 
 
-def test_a_task_without_a_field_that_is_needed_is_refused_in_one_line(tmp_path):
-    folder = clone(tmp_path)
-    (folder / "tasks" / "task006_test.json").write_text(json.dumps({"Instances": [{"id": "f-0", "output": ["y"]}]}))
-    with pytest.raises(SpecError, match="task006_test.json cannot be read as a task: KeyError: 'input'"):
-        load(str(folder))
-
-
 def test_of_a_task_with_thousands_of_instances_the_first_ones_are_kept():
     many = parsed({"Instances": [{"id": str(i), "input": str(i), "output": [str(i)]} for i in range(natural.MOST_INSTANCES + 5)]}, "t", "")
     assert [text for text, _ in many.instances] == [str(i) for i in range(natural.MOST_INSTANCES)]

@@ -70,13 +70,10 @@ def test_mistakes_in_a_profile_are_found(study_folder, text, message):
 
 
 @pytest.mark.parametrize("source", ["n = 2 * 3", "import os", "a = b = 1", "n += 1", "a, b = 1, 2", "print(1)", "x: int"])
-def test_only_literals_are_parameters(study_folder, source):
+def test_only_literals_are_parameters_and_they_stand_in_one_cell(study_folder, source):
     notebook(study_folder, "04_bad", f"n = 1\n{source}")
     with pytest.raises(SpecError, match="may only be literals"):
         notebooks.plan(["04"], "study")
-
-
-def test_a_notebook_needs_one_cell_of_parameters(study_folder):
     notebook(study_folder, "04_bad", "n = 1", tag="other")
     with pytest.raises(SpecError, match="0 cells tagged 'parameters'"):
         notebooks.plan(["04"], "study")

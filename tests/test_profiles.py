@@ -62,13 +62,14 @@ def test_the_profile_paper_has_the_papers_sizes_and_grid():
         assert run.task == TaskSpec(n_rules=run.task.n_rules) and run.model == ModelSpec() and run.train.optimizer == "adamw"
 
 
-@pytest.mark.parametrize("stem", CHAPTERS)
+@pytest.mark.parametrize("stem", NOTEBOOKS)
 def test_notebooks_are_stripped_short_and_have_stable_ids(stem):
     found = cells(stem)
     assert len({cell["id"] for cell in found}) == len(found) < 20
     assert not any(re.fullmatch("[0-9a-f]{8}", cell["id"]) for cell in found), "ids have names"
     code = [cell for cell in found if cell["cell_type"] == "code"]
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
+    assert sum("parameters" in cell["metadata"].get("tags", []) for cell in code) == 1
     trees = [ast.parse(source(cell)) for cell in code]
     assert not any(isinstance(node, (ast.FunctionDef, ast.ClassDef)) for tree in trees for node in ast.walk(tree))
     prose = " ".join(source(cell) for cell in found if cell["cell_type"] == "markdown")

@@ -2,7 +2,6 @@
 
 import ast
 import importlib.metadata
-import json
 import re
 import subprocess
 import sys
@@ -18,7 +17,6 @@ except ModuleNotFoundError:  # Python 3.10
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA_NAMES = {"torch": "pytorch", "jupyter-client": "jupyter_client"}  # where conda-forge has another name
 README = (ROOT / "README.md").read_text()
@@ -79,16 +77,6 @@ def test_no_tracked_file_names_a_package_index_or_a_path_of_a_machine():
         for pattern in [paths] if name.startswith(".github/workflows/") else [hosts, paths]:
             found += [f"{name}: {hit.group()}" for hit in re.finditer(pattern, text, flags=re.IGNORECASE)]
     assert found == []
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_is_stripped_and_has_parameters(path):
-    cells = json.loads(path.read_text())["cells"]
-    code = [cell for cell in cells if cell["cell_type"] == "code"]
-    assert [cell["outputs"] for cell in code if cell["outputs"]] == []
-    assert [cell["execution_count"] for cell in code if cell["execution_count"] is not None] == []
-    tagged = [cell for cell in code if "parameters" in cell["metadata"].get("tags", [])]
-    assert len(tagged) == 1
 
 
 def test_the_pages_listed_are_the_pages_there_are():
