@@ -37,7 +37,7 @@ def test_the_vendi_score_of_words_is_that_of_the_similarities_of_all_pairs(rows)
     similar = (words[:, None] == words[None]).mean(axis=2)
     values = np.linalg.eigvalsh(similar / len(words))
     plain = math.exp(-sum(v * math.log(v) for v in values if v > 1e-12))
-    assert vendi(letters_by_place(words, 4)) == pytest.approx(plain, rel=1e-4) <= len(words) + 1e-3
+    assert vendi(letters_by_place(words, 4)) == pytest.approx(plain, rel=1e-4) and plain < len(words) + 1e-3
     assert vendi(letters_by_place(np.concatenate([words, words]), 4)) == pytest.approx(plain, rel=1e-4)
 
 
