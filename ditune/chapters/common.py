@@ -28,7 +28,7 @@ def literal(name: str, value, kind: type):
         except (yaml.YAMLError, ValueError):  # ValueError: a number of thousands of digits, a day that does not exist
             pass
     if isinstance(value, bool) or not isinstance(value, kind):
-        raise SpecError(f"{name} = {value!r} has the wrong type; allowed: {kind.__name__}")
+        raise SpecError(f"{name} = {value!r} has the wrong type; allowed: {getattr(kind, '__name__', 'a number')}")
     return value
 
 

@@ -11,7 +11,6 @@ from ..report import plots, stats, tables
 from ..report.ledger import NEGLIGIBLE, Claim, Finding, compared
 from ..report.stats import FAILS, HOLDS, OPEN, accuracy, change, differences
 from ..rewriting.specs import RunSpec
-from ..specs import SpecError
 from ..store import records
 from .common import BY_SET, REACHED, by_rules, cells, listed, literal, means_of, without
 
@@ -26,20 +25,16 @@ NO_TAIL = math.inf
 def runs(
     tail_alphas, n_rules, kept_share, halved_rules, first_seed, n_seeds, n_test, task, model, train
 ) -> list[RunSpec]:
-    """A training for each number of rules, tail and seed; without a tail it is chapter 02.
-
-    tail_alphas: of the weights of the rules. Halving: kept_share of the examples of halved_rules rules, evenly over the
-    rules or with the longest of these tails; and all of the examples.
-    """
+    """A training for each number of rules, tail and seed; without a tail it is chapter 02. Halving: kept_share of the
+    examples of halved_rules rules, evenly over the rules or with the longest of the tails; and all of the examples."""
     task = without("task", task, "n_rules", "tail_alpha")
     alphas, numbers = listed("tail_alphas", tail_alphas, (int, float)), listed("n_rules", n_rules, int)
     shared, halved = (first_seed, n_seeds, n_test), [literal("halved_rules", halved_rules, int)]
     found = by_rules(numbers, *shared, task, model, train)
     for alpha in alphas:
         found += by_rules(numbers, *shared, task | {"tail_alpha": float(alpha)}, model, train)
-    if not 0 < literal("kept_share", kept_share, (int, float)) <= 1:
-        raise SpecError(f"kept_share = {kept_share!r}; allowed: a number above 0, at most 1")
-    half = task | {"n_examples": round(kept_share * RunSpec.of(task=task).task.n_examples)}
+    kept = literal("kept_share", kept_share, (int, float)) * RunSpec.of(task=task).task.n_examples
+    half = task | {"n_examples": round(kept)}
     for tail in (None, float(min(alphas))):
         found += by_rules(halved, *shared, half | {"tail_alpha": tail}, model, train)
     return list(dict.fromkeys(found + by_rules(halved, *shared, task, model, train)))

@@ -20,10 +20,8 @@ NONE = "no no-ops"
 
 
 def runs(no_op_shares, n_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
-    """Trainings without no-ops (those of 02), with each share, and the control, for each number of rules and seed.
-
-    All runs with no-ops are tested on inputs of which half are no-ops (the paper: shares 0.1 to 0.5).
-    """
+    """Trainings without no-ops (those of 02), with each share, and the control, for each number of rules and seed. All
+    runs with no-ops are tested on inputs of which half are no-ops (the paper: shares 0.1 to 0.5)."""
     task, train = without("task", task, "n_rules", "no_op_share"), literal("train", train, dict)
     shares, shared = listed("no_op_shares", no_op_shares, (int, float)), (n_rules, first_seed, n_seeds, n_test)
     out = by_rules(*shared, task, model, train)

@@ -25,10 +25,7 @@ FEW = 0.5
 
 
 def runs(occurrences, n_rules, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
-    """A training for each list of numbers of occurrences, number of rules and seed.
-
-    The paper: 1; 10; 20; and 1, 5, 10, 15, 20 mixed.
-    """
+    """A training for each list of numbers of occurrences, number of rules and seed."""
     task = without("task", task, "n_rules", "occurrences")
     kinds = [listed("occurrences", kind, int) for kind in listed("occurrences", occurrences, list)]
     whole, shared = {"occurrences": list(range(1, max(map(max, kinds)) + 1))}, (n_rules, first_seed, n_seeds, n_test)

@@ -18,11 +18,8 @@ PER_LINE = 32
 
 
 def runs(seed, task, n_examples) -> list[RunSpec]:
-    """No runs; checks the parameters.
-
-    seed: of the streams that rules and inputs are drawn from; task: fields of `TaskSpec` that differ from the paper's;
-    n_examples: how many examples are looked at.
-    """
+    """No runs; checks the parameters. seed: of the streams that rules and inputs are drawn from; task: fields of
+    `TaskSpec` that differ from the paper's; n_examples: how many examples are looked at."""
     RunSpec.of(task=literal("task", task, dict), seed=literal("seed", seed, int))
     if not 1 <= literal("n_examples", n_examples, int) <= MOST_SHOWN:
         raise SpecError(f"n_examples = {n_examples!r}; allowed: 1 to {MOST_SHOWN}")

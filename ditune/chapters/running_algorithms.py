@@ -19,12 +19,9 @@ def runs(
     models, algorithms, which, which_task, trained_z_len, tested_z_len, positions,
     first_seed, n_seeds, n_test, task, model, train,
 ):  # fmt: skip
-    """Trainings with algorithms executed by their models, and two variations of the single step.
-
-    models: list of {"task": ..., "model": ..., "train": ...}, the fields in which each differs; algorithms: fields of
-    `AlgorithmSpec`. which: occurrences that are replaced, one run each, in the task with the fields which_task.
-    trained_z_len, tested_z_len: ranges of lengths of inputs, for each kind of positions.
-    """
+    """Trainings whose models, each with the fields {"task": ..., "model": ..., "train": ...} in which it differs, run
+    algorithms (fields of `AlgorithmSpec`); single steps that replace other occurrences (`which`), in the task with the
+    fields which_task; and inputs of ranges of lengths, for each kind of positions."""
     parts = changed("models", {}, {"task": task, "model": model, "train": train})
     fields = without("algorithms", algorithms, "task", "model", "train", "evals", "seed")
     changes = [changed("models", change, parts) for change in listed("models", models)]

@@ -30,10 +30,9 @@ STYLES = {"lower k": plots.UNSEEN, "unseen": plots.SEEN, "uniform": {"color": pl
 def runs(mixes, k_ranges, n_rules, lowest_k, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
     """A training for each set of rules and seed (the paper: k = 3-4 to 3-60, tested on k < 3).
 
-    mixes: list of lists of families, each trained at the first k range and the largest number of rules; the last mix
-    also at all k ranges and all numbers of rules; "uniform" alone is the unrestricted task. Sets: "seen" and "unseen"
-    of the task trained on; "families", unseen rules of all three restricted families with k from lowest_k to the
-    largest trained, told apart by slices; "uniform", unseen rules of random words.
+    Each of the mixes of families is trained at the first k range and the largest number of rules, the last also at all
+    others; "uniform" alone is the unrestricted task. Beside "seen" and "unseen" there are the sets "families", unseen
+    rules of all three families with k from lowest_k to the largest trained, and "uniform", rules of random words.
     """
     task, lowest = without("task", task, "n_rules", "families", "k"), literal("lowest_k", lowest_k, int)
     mixes, ranges = listed("mixes", mixes, list), listed("k_ranges", k_ranges, list)
@@ -132,8 +131,8 @@ def only_three(frame) -> Finding:
 
 
 def step(found: dict, sign: int) -> Finding:
-    """D8 and D8k: the change on lower k from the first to the last cell, which a statement says to go up (sign 1) or down
-    (-1). It is not said to do no harm where there is nothing to lose."""
+    """D8 and D8k: the change on lower k from the first to the last cell, which a statement says to go up (sign 1) or
+    down (-1). It is not said to do no harm where there is nothing to lose."""
     if len(found) < 2:
         return Finding(OPEN, f"There are too few cells to compare: {', '.join(found) or 'none'}.")
     (first, before), *_, (last, after) = found.items()

@@ -15,8 +15,8 @@ PAPER = RunSpec()
 
 
 class Setting(NamedTuple):
-    """One setting of the paper's experiment with the number of rules, and why ours is what it is, where it is the default
-    (`why`) and where not; `always` shown, although it is the default."""
+    """One setting of the paper's experiment with the number of rules, and why ours is what it is: where it is the
+    default (`why`), and where not (`otherwise`); `always` shown, although it is the default."""
 
     part: str
     field: str

@@ -29,7 +29,6 @@ WHICH = ("trained rule", "y of another", "new y", "new x", "new rule")
 
 def runs(variants, n_rules, probed, first_seed, n_seeds, n_test, task, model, train) -> list[RunSpec]:
     """Trainings without a change and with each, and probes of models with learned and with rotary positions.
-
     variants: {name: {"task": ..., "model": ..., "train": ..., "n_rules": ...}}, each part optional: the fields that the
     variant changes, and its own numbers of rules. probed: numbers of rules.
     """
@@ -184,8 +183,8 @@ def answer(chapter) -> str:
 
 
 def figure_thresholds(chapter):
-    """The threshold of each condition: a mark a seed, mean and interval; an arrow where only a bound is known. A seed is
-    ringed where one of its runs was computed again."""
+    """The threshold of each condition: a mark a seed, mean and interval; an arrow where only a bound is known. A seed
+    is ringed where one of its runs was computed again."""
     import pandas
 
     found, trained = changes(chapter.frame), chapter.frame[chapter.frame["condition"] != PROBED]
