@@ -327,3 +327,4 @@ def clean(notebook):
         if "injected-parameters" in cell.metadata.get("tags", ()):
             cell.id = "injected-parameters"
             cell.metadata.tags = ["injected-parameters", "hide-input"]
+            cell.metadata.mystnb = {"code_prompt_show": "Parameters of this run"}
