@@ -1,4 +1,4 @@
-"""The command line: `ditune run`, `compute`, `book`, `status`, `bench`.
+"""The command line: `ditune run`, `compute`, `params`, `book`, `status`, `bench`.
 
 Nothing heavy is imported until something runs, so a mistake is reported at once: one line, exit code 2. A run or a
 notebook that fails gives exit code 1, a time limit that was reached 3.
@@ -83,13 +83,18 @@ def run(notebook, profile, parameter, jobs, force, check, dry_run) -> int:
     from . import notebooks
 
     plans = notebooks.plan(list(notebook), profile, parameter)
-    if dry_run:
-        copies = ["current" if notebooks.is_current(planned) and not force else "to execute" for planned in plans]
-        print_table([state_row(planned, profile) | {"copy": copy} for planned, copy in zip(plans, copies)])
-        return 0
     from . import study
+
+    if dry_run:
+        costs(plans)
+        copies = ["current" if notebooks.is_current(planned) and not force else "to execute" for planned in plans]
+        times = [duration(study.expected(planned, force, check) / jobs) for planned in plans]
+        rows = zip(plans, copies, times)
+        print_table([state_row(planned, profile) | {"copy": copy, "time": time} for planned, copy, time in rows])
+        return 0
     from .store import checks
 
+    costs([planned for planned in plans if force or study.missing(planned.specs)])
     failed = False
     for stem, outcome, error in study.run_notebooks(plans, profile, jobs, force, check):
         failed |= outcome == "failed"
@@ -124,6 +129,7 @@ def compute(context, notebook, profile, parameter, jobs, force, limit_minutes, p
     else:
         (planned,) = notebooks.plan([notebook], profile, parameter)
         specs = planned.specs
+        costs([planned] if force or study.stale(specs) else [])
     code = 0
     try:
         study.compute(specs if force else study.stale(specs), jobs, notebook, force, client, limit_minutes)
@@ -135,6 +141,18 @@ def compute(context, notebook, profile, parameter, jobs, force, limit_minutes, p
     if promote:
         click.echo(f"{len(records.promote(specs))} records copied to {records.results()}")
     return code or (TIME_UP if fresh < len(specs) else 0)
+
+
+@app.command()
+@click.argument("notebook")
+def params(notebook) -> int:
+    """The parameters of a notebook: name, type, default, meaning; of a mapping the fields that it may hold."""
+    from . import parameters
+
+    for title, rows in parameters.of_notebook(notebook).items():
+        click.echo(f"\n{title}" if title else "", nl=bool(title))
+        print_table([row._asdict() for row in rows])
+    return 0
 
 
 @app.command()
@@ -202,6 +220,26 @@ def bench(name, quick) -> int:
             click.echo(f"{n}: {made['skipped'] or 'failed: ' + made['error'].strip().splitlines()[-1]}", err=True)
     click.echo(path)
     return FAILED if any(made["error"] for made in of_now.values()) else 0
+
+
+def costs(plans) -> None:
+    """What runs will cost, where a notebook can say it before they start."""
+    from . import notebooks
+
+    for planned in plans:
+        if before := getattr(notebooks.module_of(planned.stem), "before", None):
+            click.echo(f"{planned.stem}: {before(planned.specs)}")
+
+
+def duration(seconds: float) -> str:
+    """A time in short.
+
+    >>> duration(0), duration(8), duration(500), duration(9000)
+    ('-', '8 s', '8 min', '2.5 h')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s" if seconds else "-"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def state_row(planned, profile: str) -> dict:

@@ -52,14 +52,19 @@ def folder() -> Path:
 
 
 def executed(stem: str) -> Path:
-    """The executed copy of a notebook; chapters are numbered, the front page is not."""
-    folder = records.root() / "book"
-    return (folder / "notebooks" if stem[0].isdigit() else folder) / f"{stem}.ipynb"
+    """The executed copy of a notebook: a numbered chapter, the front page, or a page of yours."""
+    folder = "notebooks" if stem[0].isdigit() else "your_runs" if not of_study(stem) else ""
+    return records.root() / "book" / folder / f"{stem}.ipynb"
 
 
 def stems() -> list[str]:
     """The names of all notebooks, in order."""
     return sorted(path.stem for path in folder().glob("*.ipynb"))
+
+
+def of_study(stem: str) -> bool:
+    """Whether a notebook is part of the study; another one runs only where it is named."""
+    return stem[0].isdigit() or stem == "index"
 
 
 def profiles() -> list[str]:
@@ -70,7 +75,12 @@ def profiles() -> list[str]:
 def module_of(stem: str) -> ModuleType:
     """The module of a notebook: of `02_number_of_rules` it is `ditune.chapters.number_of_rules`. It has `runs`, and
     may say what the page READS."""
-    return importlib.import_module(f"ditune.chapters.{stem.partition('_')[2] or stem}")
+    return importlib.import_module(f"ditune.chapters.{chapter_of(stem)}")
+
+
+def chapter_of(stem: str) -> str:
+    """The name of a notebook's module."""
+    return stem.partition("_")[2] if stem[0].isdigit() else stem
 
 
 def resolve(name: str) -> str:
@@ -82,13 +92,18 @@ def resolve(name: str) -> str:
     return found[0]
 
 
-def defaults(stem: str) -> dict:
-    """The notebook's own parameters: the literals that its cell tagged "parameters" assigns."""
+def parameter_cell(stem: str) -> str:
+    """The source of the notebook's cell tagged "parameters"."""
     cells = [cell for cell in _read(stem)["cells"] if "parameters" in cell["metadata"].get("tags", ())]
     if len(cells) != 1:
         raise SpecError(f"notebook {stem} has {len(cells)} cells tagged 'parameters'; it needs one")
+    return "".join(cells[0]["source"])
+
+
+def defaults(stem: str) -> dict:
+    """The notebook's own parameters: the literals that its cell tagged "parameters" assigns."""
     values = {}
-    for statement in ast.parse("".join(cells[0]["source"])).body:
+    for statement in ast.parse(parameter_cell(stem)).body:
         try:
             targets = [statement.target] if isinstance(statement, ast.AnnAssign) else statement.targets
             (name,) = [target.id for target in targets]
@@ -121,13 +136,13 @@ def profile_parameters(profile: str) -> dict[str, dict]:
 
 
 def plan(names: list[str], profile: str, overrides: list[tuple[str, str]] = ()) -> list[Plan]:
-    """What to execute: the named notebooks (all, if none is named) with the profile's parameters and then the
-    overrides.
+    """What to execute: the named notebooks (those of the study, if none is named) with the profile's parameters and
+    then the overrides.
 
     An override is a name and a value in YAML; it goes to every named notebook that has such a parameter. A mapping
     changes the keys that it names and leaves the others as they are. Whatever is mistyped or impossible is a SpecError.
     """
-    chosen = [resolve(name) for name in names] or stems()
+    chosen = [resolve(name) for name in names] or [stem for stem in stems() if of_study(stem)]
     own = {stem: defaults(stem) for stem in stems()}
     from_profile = profile_parameters(profile)
     for stem, values in from_profile.items():
@@ -149,8 +164,9 @@ def _plan_one(stem: str, own: dict, from_profile: dict, given: dict) -> Plan:
         if name in own:
             value, before = fit(stem, name, own[name], value), parameters[name]
             parameters[name] = before | value if isinstance(before, dict) and isinstance(value, dict) else value
-    changed = {n: v for n, v in parameters.items() if v != own[n]}
     module = module_of(stem)
+    parameters = getattr(module, "located", dict)(parameters)
+    changed = {n: v for n, v in parameters.items() if v != own[n]}
     return Plan(stem, parameters, changed, list(dict.fromkeys(module.runs(**parameters))), getattr(module, "READS", ()))
 
 
@@ -205,7 +221,7 @@ def package_files(planned: Plan) -> list[Path]:
     """The files of the package that a page depends on: all but those of chapters that its own does not import.
     A page that reads all records shows all chapters."""
     chapters = guard.PACKAGE / "chapters"
-    own = {chapters / f"{name}.py" for name in imported_chapters(planned.stem.partition("_")[2])}
+    own = {chapters / f"{name}.py" for name in imported_chapters(chapter_of(planned.stem))}
     files = sorted(guard.PACKAGE.rglob("*.py"))
     if "records" in planned.reads:
         return files
@@ -224,7 +240,7 @@ def imported_chapters(name: str) -> set[str]:
 
 
 def _is_of_a_notebook(path: Path) -> bool:
-    return any(stem.partition("_")[2] == path.stem for stem in stems())
+    return any(chapter_of(stem) == path.stem for stem in stems())
 
 
 def sources(planned: Plan) -> list[Path]:

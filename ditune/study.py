@@ -10,6 +10,7 @@ agrees.
 
 import functools
 import multiprocessing
+import statistics
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -41,13 +42,13 @@ class RunsFailed(RuntimeError):
 
 
 def chapter(name: str, values: dict) -> "Chapter":
-    """The chapter of a notebook with its parameters, of which `values` holds at least all; what is missing is
+    """The chapter of a notebook with its parameters, those of `values` in place of its own; what is missing is
     computed."""
     from .report import plots
 
     plots.use_style()
     module = notebooks.module_of(name)
-    parameters = {key: values[key] for key in notebooks.defaults(name)}
+    parameters = {key: values.get(key, own) for key, own in notebooks.defaults(name).items()}
     specs = list(dict.fromkeys(module.runs(**parameters)))
     compute(missing(specs))
     return Chapter(name, module, parameters, specs)
@@ -249,6 +250,28 @@ def to_check(planned: notebooks.Plan, which: str) -> list[Spec]:
     return [spec for spec in recorded if at_hand(spec)]
 
 
+def to_compute(plans: list[notebooks.Plan], force: bool, check: str) -> list[Spec]:
+    """What `run_notebooks` computes first: what the plans lack, and what is to be checked."""
+    again = [spec for planned in plans for spec in to_check(planned, check)]
+    again = [spec for spec in again if force or not records.find_fresh(spec, [records.local()])]
+    lacking = [spec for planned in plans for spec in (planned.specs if force else missing(planned.specs))]
+    return [spec for spec in lacking if not records.find(spec, [records.results()])] + again
+
+
+def expected(planned: notebooks.Plan, force: bool, check: str) -> float:
+    """Seconds that a notebook's runs should take on one core: as long as a recorded run took; of others what their kind
+    says, times what it was wrong by for like runs, the recorded ones of this notebook in the study."""
+    todo = list(dict.fromkeys(to_compute([planned], force, check)))
+    like = [*planned.specs, *notebooks.plan([planned.stem], "study")[0].specs] if todo else []
+    took = {spec: r.result.get("wall_s") for spec in (*like, *todo) if (r := records.find(spec)) and r.result}
+    wrong: dict[type, list[float]] = {}
+    for spec, seconds in took.items():
+        if seconds and spec not in todo:
+            wrong.setdefault(type(spec), []).append(seconds / max(1e-9, kind_of(spec).seconds(spec)))
+    times = {kind: statistics.median(values) for kind, values in wrong.items()}
+    return sum(took.get(spec) or kind_of(spec).seconds(spec) * times.get(type(spec), 1.0) for spec in todo)
+
+
 def checks_of(plans: list[notebooks.Plan]) -> list[checks.Check]:
     """The checks of all runs of some notebooks, each once."""
     found = {check.spec: check for planned in plans for check in checks.of(planned.specs)}
@@ -284,13 +307,9 @@ def run_notebooks(
     runs failed, keeps its previous copy. With `force` all notebooks are executed again, and what was computed on this
     machine is computed again.
     """
-    again = [spec for planned in plans for spec in to_check(planned, check)]
-    again = [spec for spec in again if force or not records.find_fresh(spec, [records.local()])]
-    lacking = [spec for planned in plans for spec in (planned.specs if force else missing(planned.specs))]
-    lacking = [spec for spec in lacking if not records.find(spec, [records.results()])]
     failed = {}
     try:
-        compute(lacking + again, jobs, force=force)
+        compute(to_compute(plans, force, check), jobs, force=force)
     except RunsFailed as error:
         failed = error.failed
     todo = []

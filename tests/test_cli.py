@@ -123,9 +123,9 @@ def test_exit_codes_of_a_failed_run_and_of_a_time_limit(ditune):
 def test_dry_run_says_what_would_be_done(ditune, study_folder):
     code, out, error = ditune("run", "--dry-run")
     assert (code, error) == (0, "") and [line.split() for line in out.splitlines()] == [
-        ["notebook", "profile", "runs", "computed", "stale", "failed", "missing", "local", "in", "results", "copy"],
-        ["02_rules", "study", "2", "0", "0", "0", "2", "0", "0", "to", "execute"],
-        ["03_model", "study", "0", "0", "0", "0", "0", "0", "0", "to", "execute"],
+        ["notebook", "profile", "runs", "computed", "stale", "failed", "missing", "local", "in", "results", "copy", "time"],
+        ["02_rules", "study", "2", "0", "0", "0", "2", "0", "0", "to", "execute", "10", "s"],
+        ["03_model", "study", "0", "0", "0", "0", "0", "0", "0", "to", "execute", "-"],
     ]
     assert list((study_folder / "home").iterdir()) == []
 

@@ -13,7 +13,7 @@ from ditune.chapters import index, number_of_rules
 from ditune.rewriting.specs import ModelSpec, TaskSpec
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
-NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
+NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb") if notebooks.of_study(path.stem))
 CHAPTERS = [stem for stem in NOTEBOOKS if stem[0].isdigit()]
 BOOK = FOLDER.parent / "book"
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in BOOK.glob("*.md")}

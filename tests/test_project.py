@@ -84,10 +84,10 @@ def test_the_pages_listed_are_the_pages_there_are():
     entries = [entry for part in toc["parts"] for entry in part["chapters"]]
     listed = {entry["file"] for entry in entries if "file" in entry} | {toc["root"]}
     assert listed == {path.stem for path in (ROOT / "book").glob("*.md")} | {toc["root"]}
-    assert {"glob": "notebooks/*"} in entries
+    assert {"glob": "notebooks/*"} in entries and {"glob": "your_runs/*"} in entries
 
 
-ROOMS = ("specs", "store", "sandbox", "rewriting", "active", "language", "report", "chapters", "notebooks", "study", "cli")
+ROOMS = ("specs", "store", "sandbox", "rewriting", "active", "language", "report", "chapters", "notebooks", "parameters", "study", "cli")
 """The rooms of the house, from the ground up: each uses those below it alone."""
 
 

@@ -63,6 +63,7 @@ class PoolSpec(Spec):
     n_test_instances: int = 8
     """Instances of a test task. Paper: 100."""
     alphabet_size: int = 8
+    """Letters of the alphabet."""
     side_len: int = 3
     """Letters of x and of y."""
     z_len: int = 4
@@ -72,7 +73,9 @@ class PoolSpec(Spec):
     decision_share: float = 0.35
     """Share of decision tasks in pool, test and every selection. Paper: 24 of 68 are classification."""
     noisy_share: float = 0.1
+    """Share of tasks whose answers are random letters."""
     contradictory_share: float = 0.1
+    """Share of tasks whose definition is that of another rule."""
 
     def check(self):
         for name in ("n_tasks", "n_instances", "n_test", "n_test_instances"):
@@ -132,7 +135,9 @@ class StartSpec(Spec):
     """
 
     pool: PoolSpec = field(default_factory=PoolSpec)
+    """Where tasks are drawn from."""
     model: ModelSpec = field(default_factory=lambda: ModelSpec(n_layer=3, n_head=2, n_embd=64, position="rotary"))
+    """The rewriter."""
     train: TrainSpec = field(
         default_factory=lambda: TrainSpec(n_steps=180, batch_size=64, optimizer="muon", lr=1e-2, muon_lr=3e-2)
     )
@@ -147,6 +152,7 @@ class StartSpec(Spec):
     drop_rate: float = 0.2
     """Probability that a letter of the definition, or of the inputs of the worked examples, is dropped."""
     seed: int = 0
+    """Draws pool, test, initial tasks, weights, order and dropped words."""
 
     def check(self):
         fewer = f"1 to {self.pool.n_tasks - 1}, fewer than the tasks of the pool"
@@ -204,6 +210,7 @@ class MeasureSpec(StartSpec):
     k_most: int = 20
     """Perturbed prompts of the last measurement, of which smaller k are the first ones."""
     drop_rates: tuple[float, ...] = (0.1, 0.2, 0.4)
+    """Drop rates of the last measurement."""
 
     def check(self):
         super().check()

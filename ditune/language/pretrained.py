@@ -50,11 +50,13 @@ class TuneSpec(Spec):
     n_steps: int = 2000
     """Optimiser steps. Paper: about 2,000."""
     batch_size: int = 64
+    """Examples of a step."""
     lr: float = 1e-5
     """Peak rate of AdamW. Paper: 1e-5."""
     warmup_share: float = 0.0
     """Share of the steps in which the rate rises from 0; it then falls linearly to 0. Not stated in the paper."""
     weight_decay: float = 0.0
+    """Of AdamW."""
     clip: float = 1.0
     """Largest norm of the gradient."""
     max_tokens: int = 768

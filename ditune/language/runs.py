@@ -22,6 +22,7 @@ from .specs import (
     MapSpec,
     RoundsSpec,
 )
+from .your_tasks import ChosenSpec, TasksSpec, ready
 
 steps = attrgetter("n_steps")
 SMOLLM2 = 30 * 576**2
@@ -139,6 +140,21 @@ def check_instructions(spec: InstructionsSpec) -> None:
     candidates_of(spec.pool, spec.n_candidates, spec.most_letters, spec.seed, asked)
 
 
+def your_tasks(spec, checkpoint, progress):
+    from .your_runs import tasks_run
+    return tasks_run(spec, checkpoint, progress)
+
+
+def chosen_tasks(spec, checkpoint, progress, first):
+    from .your_runs import chosen_run
+    return chosen_run(spec, checkpoint, progress, first)
+
+
+def check_yours(spec: TasksSpec) -> None:
+    """SpecError, if something is wrong with the tasks or the model."""
+    ready(spec)
+
+
 def first(spec):
     """The run that all strategies of a seed share."""
     return (spec.first,)
@@ -162,6 +178,10 @@ def tuned_seconds(spec: RoundsSpec | InstructSpec) -> float:
     return 1e-4 * 3 * spec.n_steps * spec.tune.batch_size * spec.most_letters
 
 
+def your_seconds(spec: TasksSpec) -> float:
+    return 20.0 if isinstance(spec, ChosenSpec) else ready(spec).seconds
+
+
 def instructions_seconds(spec: InstructionsSpec) -> float:
     return 4e-4 * spec.n_candidates * (spec.k + 1) * spec.most_letters
 
@@ -176,4 +196,6 @@ register(
     Kind(RoundsSpec, rounds, steps, tuned_seconds, needs=first, check=check_tasks),
     Kind(InstructionsSpec, instructions, steps, instructions_seconds, check=check_instructions),
     Kind(InstructSpec, instruct, steps, tuned_seconds, needs=first, check=check_instructions),
+    Kind(TasksSpec, your_tasks, steps, your_seconds, check=check_yours),
+    Kind(ChosenSpec, chosen_tasks, steps, your_seconds, needs=first, check=check_yours),
 )

@@ -185,14 +185,17 @@ class ScoreSpec(Spec):
     model: str = "smollm2"
     """A name that `pretrained.load` takes. Paper: T5-large, adapted to language modelling."""
     dtype: str = "float32"
+    """Of the weights: "float32", or "bfloat16" for large models on a GPU."""
     most_letters: int = 4000
     """Longest input with its longest answer; longer ones are left out. Paper: 1,024 and 128 tokens, cut there."""
     k: int = 10
     """Perturbed prompts."""
     drop_rate: float = 0.2
+    """Probability that a word is dropped. Paper: 0.2."""
     max_tokens: int = 128
     """Longest answer that the model writes."""
     seed: int = 0
+    """Draws what is random: splits, order, dropped words."""
 
     def check(self):
         check_model(self.model)
@@ -252,6 +255,7 @@ class FirstSpec(MapSpec):
     """Pools that the test tasks are of; no task of theirs is trained on. A task that a pool states a split for keeps
     it."""
     n_test: int = 119
+    """Tasks that are tested on."""
     n_test_instances: int = 100
     """Instances of a test or validation task whose first reference's likelihood is measured."""
     n_written: int = 100
@@ -259,7 +263,9 @@ class FirstSpec(MapSpec):
     left_out: tuple[str, ...] = ()
     """Tasks of the test pools that are not tested on, as their like are trained on."""
     n_validation: int = 68
+    """Tasks kept for validation."""
     n_initial: int = 68
+    """Tasks of the first round."""
     n_candidates: int = 620
     """Tasks to select from, drawn by the seed."""
     share: float = 24 / 68
@@ -303,7 +309,9 @@ class RoundsSpec(FirstSpec):
     strategy: str = "random"
     """One of SELECTIONS."""
     n_rounds: int = 4
+    """Selections, each followed by a tuning."""
     n_select: int = 68
+    """Tasks of each selection."""
 
     def check(self):
         super().check()
@@ -338,6 +346,7 @@ class InstructionsSpec(ScoreSpec):
     """Sets of instructions that people wrote and answered, tested by the likelihood of these answers
     (`catalogue.HUMAN`). Paper: the models' own answers to instructions, which GPT-4, ChatGPT and people judge."""
     n_candidates: int = 52_000
+    """Instructions to select from, drawn by the seed."""
     n_test: int = 175
     """Instructions of each test set."""
 

@@ -24,9 +24,13 @@ class TaskSpec(Spec):
     """Budget N = I x S: training examples in all, each drawn afresh; where inputs are short, some coincide by
     chance."""
     alphabet_size: int = 26
+    """Letters of the alphabet."""
     x_len: Range = (20, 20)
+    """Letters of x, the word that is looked for: a number or [shortest, longest]."""
     y_len: Range = (20, 20)
+    """Letters of y, the word that takes its place."""
     z_len: Range = (50, 50)
+    """Letters of the input z."""
     occurrences: tuple[int, ...] = (1,)
     """How often x occurs in z; drawn evenly from these numbers for each example that is not a no-op."""
     no_op_share: float = 0.0
@@ -117,8 +121,11 @@ class ModelSpec(Spec):
     """A GPT-2 decoder. The defaults are the paper's: 6 layers, 4 heads, width 256, learned positions."""
 
     n_layer: int = 6
+    """Layers."""
     n_head: int = 4
+    """Heads of attention."""
     n_embd: int = 256
+    """Width of the model."""
     position: str = "learned"
     """"learned" as in GPT-2, or "rotary"."""
 
@@ -144,7 +151,9 @@ class TrainSpec(Spec):
     n_steps: int = 390_625
     """Optimiser steps; 50 epochs of 10^6 examples at batch 128."""
     batch_size: int = 128
+    """Examples of a step."""
     optimizer: str = "adamw"
+    """"adamw", or "muon" for the matrices with AdamW for all else."""
     lr: float = 1e-3
     """Peak AdamW rate: of all weights, or with Muon of embeddings, biases and norms."""
     muon_lr: float = 6e-3
@@ -154,6 +163,7 @@ class TrainSpec(Spec):
     warmup_share: float = 0.02
     """Share of the steps in which the rate rises from 0; it then falls linearly to 0."""
     weight_decay: float = 0.01
+    """Of AdamW and Muon, times the rate."""
     clip: float = 1.0
     """Largest norm of the gradient, per model."""
     bf16: bool = False
@@ -183,6 +193,7 @@ class EvalSpec(Spec):
     """"seen": new draws of inputs for training rules, which by chance can be training inputs where those are short;
     "unseen": rules whose x is no training rule's x and whose y is no training rule's y."""
     n_examples: int = 100_000
+    """Examples of the set."""
     task: TaskSpec | None = None
     """The task that the examples are drawn from where it is not the one trained on. It may change inputs and answers at
     will; what `RunSpec.check` allows of its rules is what keeps "seen" and "unseen" true."""
@@ -198,9 +209,13 @@ class RunSpec(Spec):
     """One training with its evaluations: the unit that is computed once and recorded."""
 
     task: TaskSpec = field(default_factory=TaskSpec)
+    """What is trained on."""
     model: ModelSpec = field(default_factory=ModelSpec)
+    """The rewriter."""
     train: TrainSpec = field(default_factory=TrainSpec)
+    """How it is trained."""
     evals: tuple[EvalSpec, ...] = (EvalSpec(), EvalSpec(name="seen", rules="seen"))
+    """What it is tested on."""
     seed: int = 0
     """Feeds the named random streams: rules, inputs, order, initialisation."""
 
