@@ -6,7 +6,6 @@ from made_up import chapter, marks, svg, table
 
 from ditune.chapters import common, no_ops
 from ditune.report.ledger import judge
-from ditune.specs import SpecError
 
 CURVE = {100: 0.0, 300: 0.1, 400: 0.5, 600: 0.85, 1000: 0.95, 3000: 0.97}
 LATE = {100: 0.0, 300: 0.0, 400: 0.0, 600: 0.1, 1000: 0.5, 3000: 0.97}
@@ -66,16 +65,6 @@ def test_the_control_has_as_many_inputs_with_x_in_all_and_in_each_step():
     assert cells == {(0.0, 1000, 64), (0.1, 1000, 64), (0.5, 1000, 64), (0.0, 500, 32)}
     assert {s.evals[0].task.no_op_share for s in specs if s.task.no_op_share} == {0.5}
     assert {s.seed for s in specs} == {3, 4} and {s.task.n_rules for s in specs} == {10, 100}
-
-
-WRONG = [{"no_op_shares": []}, {"no_op_shares": [2.0]}, {"task": {"no_op_share": 0.1}}, {"train": {"steps": 1}}]
-
-
-@pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_parameter_is_one_line(wrong):
-    with pytest.raises(SpecError) as error:
-        no_ops.runs(**PARAMETERS | wrong)
-    assert "\n" not in str(error.value)
 
 
 def test_accuracies_by_kind_of_input_come_from_the_slices():

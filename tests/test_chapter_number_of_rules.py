@@ -6,7 +6,6 @@ from made_up import chapter, marks, svg, table, texts
 
 from ditune.chapters import number_of_rules as here
 from ditune.report.ledger import judge
-from ditune.specs import SpecError
 
 CLAIMS = {claim.id: claim for claim in here.CLAIMS}
 WORDS = {"+": "holds here", "-": "does not hold here", "?": "not settled"}
@@ -72,15 +71,6 @@ def test_runs_are_a_cell_for_each_number_of_rules_and_seed():
         for s in specs
     )
     assert [(s.task.n_rules, s.seed) for s in here.sample(specs)] == [(100, 3), (1000, 3)]
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"n_rules": []}, {"n_rules": ["a"]}, {"task": {"n_rules": 3}}, {"n_seeds": 0}, {"n_test": 1.5}]
-)
-def test_a_wrong_parameter_is_one_line(wrong):
-    with pytest.raises(SpecError) as error:
-        here.runs(**PARAMETERS | wrong)
-    assert "\n" not in str(error.value)
 
 
 UNSEEN = {100: 0.0, 300: 0.1, 1000: 0.8, 10_000: 0.95}

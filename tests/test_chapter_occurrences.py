@@ -8,7 +8,6 @@ from made_up import chapter, marks, svg, table
 
 from ditune.chapters import occurrences as here
 from ditune.report.ledger import judge
-from ditune.specs import SpecError
 
 ONCE = {200: 0.0, 500: 0.55, 1000: 0.95, 2000: 0.97}
 """Passes 0.5 at about 460 rules; 200 are few."""
@@ -96,15 +95,6 @@ def test_all_kinds_are_tested_on_the_whole_range():
     assert len(specs) == 2 * 2 * 2 == len(set(specs)) and {s.task.occurrences for s in specs} == {(1,), (1, 2)}
     assert {e.task.occurrences for s in specs for e in s.evals} == {(1, 2)}
     assert all(e.task.n_rules == s.task.n_rules for s in specs for e in s.evals)
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"occurrences": []}, {"occurrences": [1]}, {"task": {"occurrences": 2}}, {"n_seeds": 0}]
-)
-def test_a_wrong_parameter_is_one_line(wrong):
-    with pytest.raises(SpecError) as error:
-        here.runs(**PARAMETERS | wrong)
-    assert "\n" not in str(error.value)
 
 
 def slices() -> pd.DataFrame:

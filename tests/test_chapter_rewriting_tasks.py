@@ -4,7 +4,6 @@ import pytest
 from made_up import svg
 
 from ditune.chapters import rewriting_tasks as here
-from ditune.specs import SpecError
 from ditune.study import Chapter
 
 TASK = {"x_len": 2, "y_len": 3, "z_len": 6, "n_rules": 10, "n_examples": 200}
@@ -21,12 +20,8 @@ def rows_of(text: str) -> dict[str, list[str]]:
     return {first: others for first, *others in lines}
 
 
-def test_it_runs_nothing_and_checks_its_parameters():
+def test_it_runs_nothing():
     assert here.runs(**PARAMETERS) == []
-    for wrong in ({"n_examples": 0}, {"seed": "a"}, {"task": {"x_length": 3}}, {"task": [3]}):
-        with pytest.raises(SpecError) as error:
-            here.runs(**PARAMETERS | wrong)
-        assert "\n" not in str(error.value)
 
 
 def test_seen_and_unseen_rules_share_no_side_and_all_answers_are_right():

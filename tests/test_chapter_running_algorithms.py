@@ -9,7 +9,6 @@ from ditune.chapters import running_algorithms as here
 from ditune.report import ledger
 from ditune.report.stats import FAILS, HOLDS, OPEN
 from ditune.rewriting.specs import AlgorithmSpec
-from ditune.specs import SpecError
 from ditune.store import records
 
 PARAMETERS = notebooks.profile_parameters("smoke")["08_running_algorithms"]
@@ -66,19 +65,6 @@ def test_the_rules_decide_as_they_are_written(id, frame, outcome):
 def test_fewer_than_six_seeds_settle_nothing(id):
     for seeds in (1, 5):
         assert ledger.judge(CLAIMS[id], both(0.6, 0.1, own=0.6, seeds=seeds)).verdict == ledger.WORDS[OPEN]
-
-
-@pytest.mark.parametrize(
-    "changed, message",
-    [
-        ({"models": [{"tasks": {}}]}, "models: 'tasks' is no part of a change; allowed: task, model, train"),
-        ({"models": [{}]}, "models: allowed: at least one without no-ops"),
-        ({"algorithms": {"algorithm_rules": [3]}}, "algorithm_rules lacks 2"),
-    ],
-)
-def test_what_cannot_be_compared_is_refused(changed, message):
-    with pytest.raises(SpecError, match=message):
-        here.runs(**PARAMETERS | changed)
 
 
 # ---- figures and tables of made-up records ---------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from made_up import chapter, marks, svg, table, texts
 
 from ditune.chapters import semantic_families as here
 from ditune.report.ledger import judge
-from ditune.specs import SpecError
 
 R, P, M, RP, RM, PM = ("repeated",), ("periodic",), ("mirrored",), ("repeated", "periodic"), ("repeated", "mirrored"), ("periodic", "mirrored")
 ALL = tuple(here.FAMILIES)
@@ -125,13 +124,6 @@ def test_each_mix_is_trained_at_the_first_range_and_the_last_one_at_all():
     families = {s.task.families: s.evals[2].task for s in specs if s.task.k != (3, 3)}
     assert all(task.families == ALL and task.k == (2, 4) for task in families.values())
     assert {e.name for s in specs for e in s.evals} == {"seen", "unseen", "families", "uniform"}
-
-
-@pytest.mark.parametrize("wrong", [{"mixes": []}, {"mixes": [["reversed"]]}, {"lowest_k": 0}, {"task": {"k": 3}}, {"k_ranges": [[4, 3]]}])
-def test_a_wrong_parameter_is_one_line(wrong):
-    with pytest.raises(SpecError) as error:
-        here.runs(**PARAMETERS | wrong)
-    assert "\n" not in str(error.value)
 
 
 def test_figures_show_every_seed_and_give_the_same_bytes_twice():
