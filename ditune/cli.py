@@ -88,7 +88,7 @@ def run(notebook, profile, parameter, jobs, force, check, dry_run) -> int:
     if dry_run:
         costs(plans)
         copies = ["current" if notebooks.is_current(planned) and not force else "to execute" for planned in plans]
-        times = [duration(study.expected(planned, force, check) / jobs) for planned in plans]
+        times = [duration(study.expected(planned, force, check, jobs)) for planned in plans]
         rows = zip(plans, copies, times)
         print_table([state_row(planned, profile) | {"copy": copy, "time": time} for planned, copy, time in rows])
         return 0
@@ -227,8 +227,8 @@ def costs(plans) -> None:
     from . import notebooks
 
     for planned in plans:
-        if before := getattr(notebooks.module_of(planned.stem), "before", None):
-            click.echo(f"{planned.stem}: {before(planned.specs)}")
+        if estimated := getattr(notebooks.module_of(planned.stem), "estimated", None):
+            click.echo(f"{planned.stem}: {estimated(planned.specs)}")
 
 
 def duration(seconds: float) -> str:

@@ -258,9 +258,9 @@ def to_compute(plans: list[notebooks.Plan], force: bool, check: str) -> list[Spe
     return [spec for spec in lacking if not records.find(spec, [records.results()])] + again
 
 
-def expected(planned: notebooks.Plan, force: bool, check: str) -> float:
-    """Seconds that a notebook's runs should take on one core: as long as a recorded run took; of others what their kind
-    says, times what it was wrong by for like runs, the recorded ones of this notebook in the study."""
+def expected(planned: notebooks.Plan, force: bool, check: str, jobs: int) -> float:
+    """Seconds that a notebook's runs should take in so many processes: each as long as it took where it is recorded; of
+    others what their kind says, times what that was wrong by for like runs, the recorded ones of this notebook."""
     todo = list(dict.fromkeys(to_compute([planned], force, check)))
     like = [*planned.specs, *notebooks.plan([planned.stem], "study")[0].specs] if todo else []
     took = {spec: r.result.get("wall_s") for spec in (*like, *todo) if (r := records.find(spec)) and r.result}
@@ -269,7 +269,8 @@ def expected(planned: notebooks.Plan, force: bool, check: str) -> float:
         if seconds and spec not in todo:
             wrong.setdefault(type(spec), []).append(seconds / max(1e-9, kind_of(spec).seconds(spec)))
     times = {kind: statistics.median(values) for kind, values in wrong.items()}
-    return sum(took.get(spec) or kind_of(spec).seconds(spec) * times.get(type(spec), 1.0) for spec in todo)
+    each = [took.get(spec) or kind_of(spec).seconds(spec) * times.get(type(spec), 1.0) for spec in todo]
+    return max([sum(each) / jobs, *each])
 
 
 def checks_of(plans: list[notebooks.Plan]) -> list[checks.Check]:

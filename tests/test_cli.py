@@ -169,3 +169,10 @@ def test_book_says_where_it_is_and_fails_where_jupyter_book_does(ditune, study_f
 def test_executed_copies_are_announced(ditune, monkeypatch):
     monkeypatch.setattr(notebooks, "is_current", lambda planned: True)
     assert ditune("run", "03")[:2] == (0, "03_model: unchanged\n")
+
+
+def test_only_a_notebook_of_yours_says_what_it_costs(ditune, monkeypatch):
+    monkeypatch.setenv("DITUNE_ROOT", str(guard.PACKAGE.parent))
+    monkeypatch.setattr(notebooks, "module_of", OWN)
+    code, out, error = ditune("run", "--dry-run", "--check", "none")
+    assert (code, error) == (0, "") and out.startswith("notebook") and "your_tasks" not in out

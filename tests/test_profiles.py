@@ -91,3 +91,10 @@ def test_the_board_of_the_front_page_has_every_statement_once():
     board = index.board(chapters)
     claims = [claim.id for chapter in chapters for claim in getattr(chapter.module, "CLAIMS", ())]
     assert sorted(re.findall(r"^\| \*\*(\w+)\*\* \|", board, flags=re.MULTILINE)) == sorted(claims) and len(set(claims)) == len(claims)
+
+
+def test_the_time_of_a_notebook_is_that_of_its_records():
+    (planned,) = notebooks.plan(["02_number_of_rules"], "study", [("n_rules", "[10, 50]")])
+    seconds = study.expected(planned, False, "none", 1)
+    assert len(study.missing(planned.specs)) == planned.parameters["n_seeds"] and 10 < seconds < 1000
+    assert study.expected(planned, False, "none", 100) < seconds

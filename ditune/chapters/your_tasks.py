@@ -50,7 +50,7 @@ def runs(tasks, model, n_select, embedding, **others) -> list[Spec]:
     return [spec.first, spec]
 
 
-def before(specs: list[Spec]) -> str:
+def estimated(specs: list[Spec]) -> str:
     """What the measures will cost, before they start. SpecError: something is wrong with the model or the prompts."""
     from ..language.your_tasks import ready
 
@@ -176,7 +176,7 @@ def cost(chapter) -> str:
     """What was estimated and what it took."""
     found = result(chapter, TasksSpec)
     took, read_tokens = duration(found["wall_s"]), found["metrics"]["tasks"]["n_read"]
-    return f"Estimated: {before(chapter.specs)}. It took {took} and {read_tokens:,} tokens."
+    return f"Estimated: {estimated(chapter.specs)}. It took {took} and {read_tokens:,} tokens."
 
 
 def figure_map(chapter):
