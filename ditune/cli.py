@@ -6,8 +6,10 @@ notebook that fails gives exit code 1, a time limit that was reached 3.
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import click
@@ -32,6 +34,10 @@ force_option = click.option("--force", is_flag=True, help=FORCE)
 
 def main():
     """The entry point: errors as one line, no traceback for what is not a fault of the program."""
+    warnings.formatwarning = lambda message, *where: f"ditune: {message}\n"
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores the latter
+            signal.signal(number, signal.default_int_handler)
     try:
         sys.exit(app(prog_name="ditune", standalone_mode=False))
     except click.exceptions.NoArgsIsHelpError as error:
@@ -41,6 +47,8 @@ def main():
         quit_with(error.format_message(), error.exit_code)
     except SpecError as error:
         quit_with(error, MISTAKE)
+    except OSError as error:
+        quit_with(f"{error.filename}: {error.strerror}" if error.filename else error, FAILED)
     except (click.Abort, KeyboardInterrupt):
         quit_with("interrupted; what was computed is kept, and the same command goes on from there", INTERRUPTED)
 
@@ -119,7 +127,7 @@ def compute(context, notebook, profile, parameter, jobs, force, limit_minutes, p
 
     In place of a notebook it takes the key of a record, to compute that run again.
     """
-    from . import notebooks, study
+    from . import active, language, notebooks, study  # noqa: F401  all kinds of runs are known then
     from .store import records
 
     if re.fullmatch("[0-9a-f]{16}", notebook):

@@ -7,16 +7,18 @@ when that has changed.
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib
 import importlib.metadata
 import json
 import logging
+import math
 import os
 import platform
+import re
 import reprlib
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +29,16 @@ from .store import guard, records
 KERNEL = "python3"  # the kernel of the interpreter that papermill runs in
 ENVIRONMENT = {"SOURCE_DATE_EPOCH": "0", "PYTHONHASHSEED": "0", "TQDM_DISABLE": "1"}
 """Set in kernels, so that outputs do not depend on the time: dates in SVG, the order of sets, progress bars."""
+
+
+YAML_1_2 = {
+    "null": "^(~|null|Null|NULL|)$",
+    "bool": "^(true|True|TRUE|false|False|FALSE)$",
+    "int": "^([-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$",
+    "float": r"^([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$",
+    "merge": "^<<$",
+}
+"""What a word in YAML means, the first that fits."""
 
 
 # ---- parameters ------------------------------------------------------------------------------------------------------
@@ -59,7 +71,9 @@ def executed(stem: str) -> Path:
 
 def stems() -> list[str]:
     """The names of all notebooks, in order."""
-    return sorted(path.stem for path in folder().glob("*.ipynb"))
+    if not (found := sorted(path.stem for path in folder().glob("*.ipynb"))):
+        raise SpecError(f"no notebooks in {folder()}; DITUNE_ROOT is to name the folder of the study")
+    return found
 
 
 def of_study(stem: str) -> bool:
@@ -75,7 +89,13 @@ def profiles() -> list[str]:
 def module_of(stem: str) -> ModuleType:
     """The module of a notebook: of `02_number_of_rules` it is `ditune.chapters.number_of_rules`. It has `runs`, and
     may say what the page READS."""
-    return importlib.import_module(f"ditune.chapters.{chapter_of(stem)}")
+    name = f"ditune.chapters.{chapter_of(stem)}"
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise SpecError(f"notebook {stem} needs the module {name}, which is not there") from None
 
 
 def chapter_of(stem: str) -> str:
@@ -103,7 +123,11 @@ def parameter_cell(stem: str) -> str:
 def defaults(stem: str) -> dict:
     """The notebook's own parameters: the literals that its cell tagged "parameters" assigns."""
     values = {}
-    for statement in ast.parse(parameter_cell(stem)).body:
+    try:
+        statements = ast.parse(parameter_cell(stem)).body
+    except (SyntaxError, ValueError) as error:
+        raise SpecError(f"notebook {stem}: its parameters are no Python: {error}") from None
+    for statement in statements:
         try:
             targets = [statement.target] if isinstance(statement, ast.AnnAssign) else statement.targets
             (name,) = [target.id for target in targets]
@@ -117,14 +141,12 @@ def defaults(stem: str) -> dict:
 
 def profile_parameters(profile: str) -> dict[str, dict]:
     """The parameters that a profile sets, by notebook; top-level keys that start with "_" are YAML anchors."""
-    import yaml
-
     if profile not in profiles():
         raise unknown("profile", profile, profiles())
     path = folder() / "profiles" / f"{profile}.yaml"
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a number of thousands of digits
+        content = from_yaml(path.read_text(encoding="utf-8")) or {}
+    except (ValueError, OSError) as error:
         raise SpecError(f"{path}: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise SpecError(f"{path}: allowed: notebooks with their parameters, such as 'NOTEBOOK: {{NAME: VALUE}}'")
@@ -143,12 +165,12 @@ def plan(names: list[str], profile: str, overrides: list[tuple[str, str]] = ()) 
     changes the keys that it names and leaves the others as they are. Whatever is mistyped or impossible is a SpecError.
     """
     chosen = [resolve(name) for name in names] or [stem for stem in stems() if of_study(stem)]
-    own = {stem: defaults(stem) for stem in stems()}
+    own = {stem: defaults(stem) for stem in chosen}
     from_profile = profile_parameters(profile)
     for stem, values in from_profile.items():
-        if stem not in own:
-            raise unknown(f"notebook in profile {profile}:", stem, own)
-        for name in values:
+        if stem not in (known := stems()):
+            raise unknown(f"notebook in profile {profile}:", stem, known)
+        for name in values if stem in own else ():
             if name not in own[stem]:
                 raise unknown(f"parameter of {stem} in profile {profile}:", name, own[stem])
     given = {name: parse(name, text) for name, text in overrides}
@@ -172,27 +194,63 @@ def _plan_one(stem: str, own: dict, from_profile: dict, given: dict) -> Plan:
 
 def parse(name: str, text: str):
     """The value of an override, written as YAML."""
+    try:
+        return from_yaml(text)
+    except ValueError as error:
+        why = " ".join(str(error).split())
+        raise SpecError(f"{name} = {reprlib.repr(text)} is not valid YAML: {why}") from None
+
+
+def from_yaml(text: str):
+    """A value in YAML, of which a wrong form is a ValueError: version 1.2, where 010 is ten and 1:30 a text, without
+    keys that occur twice and without dates.
+
+    >>> from_yaml("{a: 010, b: 1:30, c: 0o10, d: 1e3, e: yes}")
+    {'a': 10, 'b': '1:30', 'c': 8, 'd': 1000.0, 'e': 'yes'}
+    """
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        yaml_implicit_resolvers = {}
+
+        def compose_mapping_node(self, anchor):
+            node = super().compose_mapping_node(anchor)
+            keys = [key.value for key, _ in node.value]
+            for number, (key, _) in enumerate(node.value):
+                if key.value in keys[:number]:
+                    raise yaml.composer.ComposerError(None, None, f"{key.value!r} occurs twice", key.start_mark)
+            return node
+
+    for tag, pattern in YAML_1_2.items():
+        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), None)
+    number = "tag:yaml.org,2002:int"
+    Loader.add_constructor(number, lambda self, node: int(node.value, 0 if node.value[:2] in ("0o", "0x") else 10))
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):  # ValueError: a number of thousands of digits, a day that does not exist
-        raise SpecError(f"{name} = {reprlib.repr(text)} is not valid YAML") from None
+        return yaml.load(text, Loader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(str(error) if isinstance(error, yaml.YAMLError) else "too many brackets") from None
 
 
 def fit(stem: str, name: str, default, value):
     """The value, as a float where the default is one; a SpecError where its type is not the default's."""
     if isinstance(default, float) and type(value) in (int, str):
-        try:
-            return float(value)  # YAML reads 1 as int and 1e-3 as str
-        except (ValueError, OverflowError):
-            value = str(value)  # no float holds it: it is refused below
+        with contextlib.suppress(ValueError, OverflowError):  # no float holds it: it is refused below
+            value = float(value)  # "1e-3" is a text in plain papermill's YAML
+    if _infinite(value):
+        raise SpecError(f"{stem}: {name} = {value!r}; allowed: finite numbers")
     if default is None or _alike(default, value):
         return value
     kind = type(default).__name__
     if isinstance(default, (list, tuple)) and default:
         kind += f" of {type(default[0]).__name__}"
     raise SpecError(f"{stem}: {name} = {value!r} has the wrong type; allowed: {kind}, such as {default!r}")
+
+
+def _infinite(value) -> bool:
+    """Whether it is, or is a list that holds, a number that is infinite or none (NaN); specs say so of their fields."""
+    if isinstance(value, (list, tuple)):
+        return any(map(_infinite, value))
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _alike(default, value) -> bool:
@@ -202,8 +260,36 @@ def _alike(default, value) -> bool:
     return type(value) is type(default) or (type(default) is float and type(value) is int)
 
 
+def of_kernel(stem: str, values: dict) -> dict:
+    """The notebook's parameters among the variables of its kernel; SpecError for those that papermill was given and
+    that it does not have."""
+    own = defaults(stem)
+    for source in values.get("In", ()):
+        if source.startswith("# Parameters\n"):  # the cell that papermill injects
+            for name in re.findall(r"^(\w+) = ", source, re.MULTILINE):
+                if name not in own:
+                    raise unknown(f"parameter of {stem}:", name, own)
+    return {name: values.get(name, value) for name, value in own.items()}
+
+
 def _read(stem: str) -> dict:
-    return json.loads((folder() / f"{stem}.ipynb").read_text(encoding="utf-8"))
+    """The content of a notebook; SpecError where it is none."""
+    path = folder() / f"{stem}.ipynb"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_each_once)
+        for cell in content["cells"]:
+            cell["cell_type"], cell["source"], cell["metadata"].get("tags")
+        return content
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise SpecError(f"{path} is no notebook: {type(error).__name__}: {error}") from None
+
+
+def _each_once(pairs: list[tuple]) -> dict:
+    """An object of JSON; ValueError where a key occurs twice."""
+    if len(found := dict(pairs)) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} occurs twice")
+    return found
 
 
 # ---- fingerprint -----------------------------------------------------------------------------------------------------
@@ -212,7 +298,7 @@ def _read(stem: str) -> dict:
 def fingerprint(planned: Plan) -> str:
     """A hash of all that the executed copy depends on: cells, parameters, the package, libraries, records and data."""
     cells = [[cell["cell_type"], "".join(cell["source"]), cell["metadata"]] for cell in _read(planned.stem)["cells"]]
-    found = [[os.path.relpath(path, records.root()), _digest(path)] for path in sources(planned) if path.exists()]
+    found = [[os.path.relpath(path, records.root()), _digest(path)] for path in sources(planned) if path.is_file()]
     package = [[path.relative_to(guard.PACKAGE).as_posix(), _digest(path)] for path in package_files(planned)]
     return guard.short_hash(json.dumps([cells, planned.parameters, package, installed(), found]))
 
@@ -275,19 +361,23 @@ def is_current(planned: Plan) -> bool:
     try:
         metadata = json.loads(executed(planned.stem).read_text(encoding="utf-8"))["metadata"]
         return metadata["ditune"]["fingerprint"] == fingerprint(planned)
-    except (FileNotFoundError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        return str(error.strerror)
 
 
 # ---- execution -------------------------------------------------------------------------------------------------------
 
 
-def execute(planned: Plan, profile: str) -> str:
-    """Execute a notebook and replace its copy in the book; returns the error, short, or "" where there is none.
+def execute(planned: Plan, profile: str, sockets: str) -> str:
+    """Execute a notebook, with a folder for the kernel's sockets, and replace its copy in the book; returns the error,
+    short, or "" where there is none.
 
     Papermill changes the working directory of the process, so two notebooks need two processes.
     """
@@ -297,26 +387,23 @@ def execute(planned: Plan, profile: str) -> str:
     made_with = {"fingerprint": fingerprint(planned), "profile": profile, "parameters": planned.parameters}
     os.environ.update(ENVIRONMENT)
     logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of parameters that its own parser cannot read
-    with tempfile.TemporaryDirectory(prefix="ditune-") as sockets:
-        try:
-            notebook = papermill.execute_notebook(
-                folder() / f"{planned.stem}.ipynb",
-                None,
-                planned.changed,
-                kernel_name=KERNEL,
-                language="python",
-                cwd=folder(),
-                progress_bar=False,
-                kernel_manager_class=kernel_manager(sockets),
-                extra_arguments=[
-                    "--log-level=50"
-                ],  # what a cell raises is reported here; that an idle kernel was told to end is no error
-                record_timing=False,
-            )
-        except papermill.PapermillExecutionError as error:
-            return f"cell {error.cell_index}: {error.ename}: {error.evalue}"
-        except Exception as error:
-            return f"{type(error).__name__}: {error}"
+    try:
+        notebook = papermill.execute_notebook(
+            folder() / f"{planned.stem}.ipynb",
+            None,
+            planned.changed,
+            kernel_name=KERNEL,
+            language="python",
+            cwd=folder(),
+            progress_bar=False,
+            kernel_manager_class=kernel_manager(f"{sockets}/{planned.stem.partition('_')[0]}"),
+            extra_arguments=["--log-level=50"],  # what a cell raises is reported; that the kernel is told to end is no error
+            record_timing=False,
+        )
+    except papermill.PapermillExecutionError as error:
+        return f"cell {error.cell_index}: {error.ename}: {error.evalue}"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
     clean(notebook)
     notebook.metadata["ditune"] = made_with
     records.write(executed(planned.stem), nbformat.writes(notebook) + "\n")
@@ -324,12 +411,12 @@ def execute(planned: Plan, profile: str) -> str:
 
 
 def kernel_manager(sockets: str) -> type:
-    """A kernel manager that talks through socket files in a folder of its own: kernels race for TCP ports."""
+    """A kernel manager that talks through socket files of a name of its own: kernels race for TCP ports."""
     from jupyter_client.manager import AsyncKernelManager
 
     class SocketKernelManager(AsyncKernelManager):
         def __init__(self, **options):
-            super().__init__(**options, transport="ipc", ip=f"{sockets}/kernel")
+            super().__init__(**options, transport="ipc", ip=sockets)
 
     return SocketKernelManager
 

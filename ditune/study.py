@@ -8,10 +8,11 @@ recorded, computes a sample of what is again, and executes the notebooks, which 
 agrees.
 """
 
+import contextlib
 import functools
-import multiprocessing
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from concurrent import futures
@@ -48,7 +49,7 @@ def chapter(name: str, values: dict) -> "Chapter":
 
     plots.use_style()
     module = notebooks.module_of(name)
-    parameters = {key: values.get(key, own) for key, own in notebooks.defaults(name).items()}
+    parameters = notebooks.of_kernel(name, values)
     specs = list(dict.fromkeys(module.runs(**parameters)))
     compute(missing(specs))
     return Chapter(name, module, parameters, specs)
@@ -174,7 +175,7 @@ def compute(
     todo = list(dict.fromkeys(specs))
     if not todo:
         return
-    if not client:  # a cluster's workers may have data that this machine lacks
+    if client is None:  # a cluster's workers may have data that this machine lacks
         check_data(todo)
     todo.sort(key=lambda spec: (bool(kind_of(spec).needs(spec)), -kind_of(spec).seconds(spec)))
     backend = backends.choose(jobs, client)
@@ -182,24 +183,24 @@ def compute(
     with Bar(todo, desc) as bar:
         while todo and time.monotonic() < deadline:
             left = []
-            for spec, data in backend(todo, bar.show, deadline, wait=wait, force=force):
-                if data is None:
-                    left.append(spec)
-                    continue
-                bar.finish(spec)
-                if data["error"]:
-                    failed[spec] = data
+            with contextlib.closing(backend(todo, bar.show, deadline, wait=wait, force=force)) as outcomes:
+                for spec, data in outcomes:
+                    if data is None:
+                        left.append(spec)
+                        continue
+                    bar.finish(spec)
+                    if data["error"]:
+                        failed[spec] = data
             todo, wait = left, True
     if failed:
         raise RunsFailed(failed)
 
 
 def check_data(specs: list[Spec]) -> None:
-    """SpecError, if the data of one of the runs are not here; runs that share a first round share its data."""
+    """SpecError, if what one of the runs needs is not here; runs that share a first round share its data."""
     needed = [kind_of(spec).needs(spec) or (spec,) for spec in specs]
     for spec in dict.fromkeys(sum(needed, ())):
-        if check := kind_of(spec).check:
-            check(spec)
+        backends.check(spec)
 
 
 class Bar:
@@ -321,13 +322,27 @@ def run_notebooks(
             todo.append(planned)
         else:
             yield planned.stem, "unchanged", ""
-    context = multiprocessing.get_context("spawn")
-    with futures.ProcessPoolExecutor(jobs, context, backends.start_worker) as pool:
-        pending = {pool.submit(notebooks.execute, planned, profile): planned for planned in todo}
-        done = futures.as_completed(pending)
-        for future in tqdm(done, "notebooks", len(pending), unit="notebook", disable=not pending):
-            try:
-                error = future.result()
-            except BrokenProcessPool:
-                error = "a process that executes notebooks was killed"
-            yield pending[future].stem, "failed" if error else "executed", error
+    with tempfile.TemporaryDirectory(prefix="ditune-") as sockets, tqdm(
+        total=len(todo), desc="notebooks", unit="notebook", disable=not todo
+    ) as bar:
+        for planned, error in executions([(planned, profile, sockets) for planned in todo], jobs):
+            bar.update()
+            yield planned.stem, "failed" if error else "executed", error
+
+
+def executions(calls: list[tuple], jobs: int) -> Iterator[tuple[notebooks.Plan, str]]:
+    """Calls of `notebooks.execute`: the notebook with its error, as they come. Where a process is killed, those not
+    done are executed again, each alone in a process; one that is killed again has failed."""
+    killed = []
+    if calls:
+        with backends.processes(jobs, notebooks.execute, calls) as pending:
+            for future in futures.as_completed(pending):
+                try:
+                    yield calls[pending[future]][0], future.result()
+                except BrokenProcessPool:
+                    killed.append(calls[pending[future]])
+    for call in killed:
+        if len(calls) == 1:
+            yield call[0], "the process that executed it was killed"
+        else:
+            yield from executions([call], 1)

@@ -45,7 +45,13 @@ def test_a_mapping_on_the_command_line_changes_the_keys_that_it_names(study_fold
     (["02"], "study", [("n_rules", "3")], "n_rules = 3 has the wrong type; allowed: list of int, such as [50, 500]"),
     (["02"], "study", [("n_rules", "[3, x]")], "n_rules = [3, 'x'] has the wrong type"),
     (["02"], "study", [("n_seeds", "2.5")], "n_seeds = 2.5 has the wrong type; allowed: int"),
-    (["02"], "study", [("n_seeds", "yes")], "n_seeds = True has the wrong type"),
+    (["02"], "study", [("n_seeds", "yes")], "n_seeds = 'yes' has the wrong type"),
+    (["02"], "study", [("n_seeds", "true")], "n_seeds = True has the wrong type"),
+    (["02"], "study", [("rate", ".nan")], "rate = nan; allowed: finite numbers"),
+    (["02"], "study", [("rate", "1e999")], "rate = inf; allowed: finite numbers"),
+    (["02"], "study", [("limit", "[1, -.inf]")], "limit = [1, -inf]; allowed: finite numbers"),
+    (["02"], "study", [("n_rules", "[" * 3000)], "is not valid YAML: too many brackets"),
+    (["02"], "study", [("limit", "{a: 1, b: 2, a: 3}")], "'a' occurs twice"),
     (["02"], "study", [("name", "7")], "name = 7 has the wrong type; allowed: str"),
     (["02"], "study", [("rate", "fast")], "rate = 'fast' has the wrong type; allowed: float"),
     (["02"], "study", [("rate", "1e-3")], None),
@@ -61,12 +67,42 @@ def test_mistakes_are_one_line_with_the_nearest_name(names, profile, overrides, 
         assert message in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("text, message", [("02_ruls: {rate: 1}", "'02_ruls'; did you mean '02_rules'"), ("02_rules: {rat: 1}", "'rat'; did you mean 'rate'"), ("02_rules: {rate: x}", "wrong type"), ("a: [", "study.yaml"), ("[1]", "study.yaml: allowed"), ("02_rules: 7", "02_rules: 7; allowed"), ("7: {}", "notebook in profile study: '7'"), ("\xe9", "study.yaml"), ("a: " + "9" * 5000, "study.yaml")])
+@pytest.mark.parametrize("text, message", [("02_ruls: {rate: 1}", "'02_ruls'; did you mean '02_rules'"), ("02_rules: {rat: 1}", "'rat'; did you mean 'rate'"), ("02_rules: {rate: x}", "wrong type"), ("a: [", "study.yaml"), ("[1]", "study.yaml: allowed"), ("02_rules: 7", "02_rules: 7; allowed"), ("7: {}", "notebook in profile study: '7'"), ("\xe9", "study.yaml"), ("a: " + "9" * 5000, "study.yaml"), ("02_rules: {rate: 1}\n\n02_rules: {rate: 2}", "study.yaml: '02_rules' occurs twice in .*, line 3"), ("02_rules: {rate: .inf}", "finite")])
 def test_mistakes_in_a_profile_are_found(study_folder, text, message):
     (study_folder / "notebooks/profiles/study.yaml").write_text(text, encoding="latin-1")
     with pytest.raises(SpecError, match=message) as error:
         notebooks.plan(["02"], "study")
     assert "\n" not in str(error.value)
+
+
+def test_yaml_is_that_of_version_1_2_and_a_mapping_may_be_merged_twice():
+    assert notebooks.from_yaml("[010, 1:30, 0o10, 0x1f, 1e3, -.5, yes, True, ~, 2020-01-01]") == [10, "1:30", 8, 31, 1000, -0.5, "yes", True, None, "2020-01-01"]
+    assert notebooks.from_yaml("a: &a {x: 1}\nb: &b {<<: *a, x: 2}\nc: {<<: *b}\nd: {<<: *b, y: 3}")["d"] == {"x": 2, "y": 3}
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"cells": 3}', '{"cells": [{}]}', '{"cells": [], "cells": []}', "[" * 100_000, "\xe9"])
+def test_a_notebook_that_is_none_ends_only_what_reads_it_and_in_one_line(study_folder, text):
+    (study_folder / "notebooks/04_bad.ipynb").write_text(text, encoding="latin-1")
+    (study_folder / "notebooks/profiles/study.yaml").write_text("04_bad: {a: 1}")
+    assert notebooks.plan(["02"], "study")[0].stem == "02_rules"
+    for names in (["04"], []):
+        with pytest.raises(SpecError, match="04_bad.ipynb is no notebook") as error:
+            notebooks.plan(names, "study")
+        assert "\n" not in str(error.value)
+
+
+def test_a_folder_without_notebooks_is_named(study_folder, monkeypatch):
+    monkeypatch.setenv("DITUNE_ROOT", str(study_folder / "elsewhere"))
+    with pytest.raises(SpecError, match="no notebooks in .*/elsewhere/notebooks; DITUNE_ROOT"):
+        notebooks.plan(["02"], "study")
+
+
+def test_an_unknown_parameter_of_plain_papermill_is_refused():
+    values = {"n_rules": [10], "n_seeds": 1, "rate": 0.1, "name": "", "limit": None, "In": ["", "n_rules = [10]", "# Parameters\nn_rules = [10]\n"]}
+    assert notebooks.of_kernel("02_rules", values | {"x": 3})["n_rules"] == [10]
+    values["In"].append("# Parameters\nn_rule = 10\n")
+    with pytest.raises(SpecError, match="unknown parameter of 02_rules: 'n_rule'; did you mean 'n_rules'"):
+        notebooks.of_kernel("02_rules", values)
 
 
 @pytest.mark.parametrize("source", ["n = 2 * 3", "import os", "a = b = 1", "n += 1", "a, b = 1, 2", "print(1)", "x: int"])

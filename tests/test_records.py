@@ -48,13 +48,60 @@ def test_a_changed_default_is_another_spec_and_a_new_field_is_not():
     assert records.find(spec).state == "fresh"
 
 
-@pytest.mark.parametrize("text", ["", '{"key": "x', "[]", "null", '{"key": "other"}'])
-def test_damaged_record_is_ignored_with_a_warning(text):
+def changed(**changes):
+    """A record with other content, as it would be written."""
+
+    def damage(path):
+        data = json.loads(path.read_text())
+        data.pop("sum")
+        path.write_text(json.dumps(data | changes))
+
+    return damage
+
+
+def text(content):
+    return lambda path: path.write_text(content)
+
+
+def replaced(old, new):
+    return lambda path: path.write_text(path.read_text().replace(old, new))
+
+
+def folder(path):
+    path.unlink()
+    (path / "a").mkdir(parents=True)
+
+
+def loop(path):
+    path.unlink()
+    path.symlink_to(path)
+
+
+DAMAGES = [
+    *map(text, ["", '{"key": "x', "[]", "null", '{"key": "other"}', "[" * 100_000, "\x00"]), folder, loop, replaced('"loss": 1.5', '"loss": NaN'),
+    *(changed(result=result) for result in (None, [], {}, {"metrics": 3}, {"metrics": {"unseen": 1}}, {"metrics": {}, "curve": [1]})),
+    *(changed(result={"metrics": {"unseen": {"exact_match": value}}}) for value in ("high", None, True, [1])),
+    changed(error="failed", result=RESULT), changed(spec=[]), changed(machine={}), changed(git=None), changed(sources=1),
+    replaced('"exact_match": 0.5', '"exact_match": 1e999'), replaced('"exact_match": 0.5', '"exact_match": 0.6'), replaced('"tokens": 7', '"tokens": 8'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_record_is_none_said_in_one_line_and_replaced(damage):
     spec = RunSpec()
     path = records.save(records.make(spec, RESULT))
-    path.write_text(text)
-    with pytest.warns(UserWarning, match="damaged"):
+    damage(path)
+    with pytest.warns(UserWarning, match="ignored the damaged record") as said:
         assert records.find(spec) is None
+    assert "\n" not in str(said[0].message) and len(records.frame([spec])) == 0
+    records.save(records.make(spec, RESULT))
+    assert records.find(spec).state == "fresh" and path.with_name(f"{path.name}.damaged").exists(follow_symlinks=False)
+
+
+def test_what_its_record_says_of_a_key_is_checked():
+    path = records.save(records.make(RunSpec(), RESULT) | {"kind": "RunSpek"})
+    with pytest.raises(SpecError, match=f"unknown kind of run in {path}: 'RunSpek'; did you mean 'RunSpec'"):
+        records.spec_of_key(RunSpec().key)
 
 
 def test_an_interrupted_write_leaves_the_record_as_it_was(monkeypatch):
@@ -118,7 +165,7 @@ def test_a_record_is_json_without_nan():
         records.save(records.make(spec, RESULT | {"tokens": float("nan")}))
     path = records.save(records.make(spec, RESULT))
     path.write_text(path.read_text().replace('"loss": 1.5', '"loss": NaN'))
-    with pytest.warns(UserWarning, match="NaN is no JSON"):
+    with pytest.warns(UserWarning, match="damaged record .* not JSON compliant"):
         assert records.find(spec) is None
 
 

@@ -9,15 +9,19 @@ import ctypes
 import functools
 import gc
 import json
+import logging
 import multiprocessing
 import os
+import platform
 import signal
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import filelock
@@ -27,6 +31,8 @@ from ..specs import Spec, SpecError
 from . import guard, provenance, records
 from .kinds import kind_of
 
+STARTS = 3
+"""So often a process is started that dies before its run begins."""
 KILLED = "the process of this run was killed (out of memory?)"
 DIVERGED = "diverged: the training ended in numbers that are not finite"
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
@@ -46,12 +52,20 @@ class Stopped(Exception):
 
 def choose(jobs: int, client: str | None) -> Callable[..., Outcomes]:
     """A Dask cluster, this process (where there is a GPU, in packs), or a pool."""
-    if client:
+    if client is not None:
         connected(client).close()  # a mistake in the address is reported before anything starts
         return functools.partial(on_cluster, client)
     if gpu_here():
         return functools.partial(here, True)
     return functools.partial(here, False) if jobs == 1 else functools.partial(in_pool, jobs)
+
+
+def check(spec: Spec) -> None:
+    """SpecError, if the data of a run are not here, or the GPU without which its record would say what is not so."""
+    if getattr(getattr(spec, "train", None), "bf16", False) and not gpu_here():
+        raise SpecError("TrainSpec.bf16 = True; allowed: False where there is no GPU, as a CPU computes in fp32")
+    if of_kind := kind_of(spec).check:
+        of_kind(spec)
 
 
 def gpu_here() -> bool:
@@ -88,60 +102,101 @@ def packs(todo: list[Spec], packed: bool) -> list[list[Spec]]:
     return found
 
 
-def in_pool(jobs: int, todo: list[Spec], show: Show, deadline: float, **options) -> Outcomes:
-    """Runs in new processes. Where one dies, the runs that were going on are tried again, each alone in a process."""
-    context = multiprocessing.get_context("spawn")
-    steps, stop = context.RawArray("q", [-1] * len(todo)), context.RawValue("b", 0)
-    left = dict(enumerate(todo))
+def in_pool(jobs: int, todo: list[Spec], show: Show, deadline: float, starts: int = STARTS, **options) -> Outcomes:
+    """Runs in new processes. Where one dies, the runs that were going on are tried again, each alone in a process; one
+    that dies again has failed. A process that dies before its run begins is started again."""
+    steps, left = multiprocessing.get_context("spawn").RawArray("q", [-1] * len(todo)), dict(enumerate(todo))
     try:
-        with futures.ProcessPoolExecutor(min(jobs, len(todo)), context, start_worker, (steps, stop)) as pool:
-            try:
-                pending = {pool.submit(work, i, spec, options): i for i, spec in left.items()}
-                while pending:
-                    done, _ = futures.wait(pending, timeout=0.5, return_when=futures.FIRST_COMPLETED)
-                    for i, spec in left.items():
-                        show(spec, max(steps[i], 0))
-                    stop.value = time.monotonic() > deadline
-                    for future in done:
-                        data, i = future.result(), pending.pop(future)
-                        yield left.pop(i), data
-            finally:
-                stop.value = 1
+        calls = [(i, spec, options) for i, spec in left.items()]
+        with processes(min(jobs, len(todo)), work, calls, steps) as pending:
+            while pending and time.monotonic() < deadline:
+                done, _ = futures.wait(pending, timeout=0.5, return_when=futures.FIRST_COMPLETED)
+                for i, spec in left.items():
+                    show(spec, max(steps[i], 0))
+                for future in done:
+                    data, i = future.result(), pending.pop(future)
+                    yield left.pop(i), data
     except BrokenProcessPool:
         going_on = [i for i in left if steps[i] >= 0]
-        if not going_on:
-            raise
-        if len(todo) == 1:
-            yield todo[0], record_failure(todo[0], KILLED)
-            return
-        for i in going_on:
-            yield from in_pool(1, [left.pop(i)], show, deadline, **options)
+        if len(todo) == 1 and (going_on or starts == 1):
+            yield left.pop(0), record_failure(todo[0], KILLED)
+        for i in going_on or list(left)[:1]:
+            if i in left:
+                yield from in_pool(1, [left.pop(i)], show, deadline, starts - (len(todo) == 1), **options)
         yield from ((spec, None) for spec in left.values())
+
+
+@contextlib.contextmanager
+def processes(jobs: int, function: Callable, calls: list[tuple], *shared) -> Iterator[dict[futures.Future, int]]:
+    """The numbers of calls by their futures, computed in new processes. Ctrl-C reaches none of these; where the block
+    is left before all is done, they are killed: what they were at is kept in checkpoints."""
+    resource_tracker.ensure_running()  # to start it unblocks signals
+    before, context = set(multiprocessing.active_children()), multiprocessing.get_context("spawn")
+    with futures.ProcessPoolExecutor(jobs, context, start_worker, shared) as pool:
+        pending: dict[futures.Future, int] = {}
+        try:
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # new processes inherit it
+            try:
+                pending |= {pool.submit(function, *call): i for i, call in enumerate(calls)}
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            yield pending
+        finally:
+            if not all(future.done() for future in pending):
+                for process in set(multiprocessing.active_children()) - before:
+                    process.kill()
 
 
 def on_cluster(address: str, todo: list[Spec], show: Show, deadline: float, **options) -> Outcomes:
     """Runs on the workers of a Dask scheduler, which need this package and may have a disk of their own."""
+    import distributed
+
     with connected(address) as client:
-        executor = client.get_executor()
-        try:
-            pending = {executor.submit(compute, [spec], **options): spec for spec in todo}
-            seconds = min(deadline - time.monotonic(), threading.TIMEOUT_MAX)
-            for future in futures.as_completed(pending, timeout=seconds):
-                (data,) = future.result()
-                if data:
-                    records.save(data)
-                yield pending[future], data
-        except futures.TimeoutError:
-            return
-        finally:
-            executor.shutdown(wait=False)
+        pending = {client.submit(there, spec, kind_of(spec).code(), options, pure=False): spec for spec in todo}
+        lonely = False
+        while pending and time.monotonic() < deadline:
+            with contextlib.suppress(distributed.TimeoutError, distributed.CancelledError):
+                distributed.wait(list(pending), timeout=1, return_when="FIRST_COMPLETED")
+            if client.status != "running" or any(future.cancelled() for future in pending):
+                raise ConnectionError(f"lost the Dask scheduler at {address}; what was computed is kept")
+            for future in [future for future in pending if future.done()]:
+                yield pending[future], outcome(pending.pop(future), future)
+            if pending and not lonely and not client.nthreads():
+                lonely = True
+                warnings.warn(f"the Dask scheduler at {address} has no worker: waiting for one", stacklevel=2)
+
+
+def outcome(spec: Spec, future) -> dict | None:
+    """What a worker of a cluster made of a run, recorded here; a run whose workers died has failed."""
+    from distributed import KilledWorker
+
+    error = future.exception()
+    if isinstance(error, KilledWorker):
+        return record_failure(spec, KILLED)
+    if error:
+        raise SpecError(f"a Dask worker refuses the run {spec.key}: {type(error).__name__}: {error}")
+    if data := future.result():
+        records.save(data)
+    return data
+
+
+def there(spec: Spec, code: str, options: dict) -> dict | None:
+    """On a worker of a cluster: the content of a record; refused where a result would be another."""
+    if kind_of(spec).code() != code:
+        raise SpecError(f"{platform.node()}, {guard.PACKAGE}: its sources are not those of the client; update one of them")
+    check(spec)
+    return compute([spec], **options)[0]
 
 
 def connected(address: str):
     """A client of the Dask scheduler at an address."""
     try:
         from distributed import Client
-        return Client(address)
+        for name in ("distributed", "distributed.client"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what is lost is said in one line
+        if address:
+            return Client(address)
+        raise ValueError("the address is empty")
     except ModuleNotFoundError:
         raise SpecError('a Dask scheduler needs the extra "cluster": pip install -e ".[cluster]"') from None
     except (ValueError, OSError) as error:
@@ -211,7 +266,7 @@ def train_and_record(pack: list[Spec], report: Report) -> list[dict]:
         return [record_failure(pack[0], error)]
     for data in done:
         records.save(data)
-        for old in checkpoint.parent.glob(f"{data['key']}*"):
+        for old in checkpoint.parent.glob(f"*{data['key']}*"):  # also what a killed process was writing
             old.unlink(missing_ok=True)
     checkpoint.unlink(missing_ok=True)
     return done
@@ -303,13 +358,11 @@ def keep_freed_memory() -> None:
 # ---- processes of the pool -------------------------------------------------------------------------------------------
 
 
-def start_worker(steps=None, stop=None):
+def start_worker(steps=None):
     """Prepare a process of a pool: one thread, progress in shared memory, and an end when the parent ends."""
     os.environ.update(ONE_THREAD)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if steps is not None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt reaches the parent, which sets `stop`
-        work.steps, work.stop = steps, stop
+    work.steps = steps
 
 
 def _end_with_parent():
@@ -322,7 +375,5 @@ def work(i: int, spec: Spec, options: dict) -> dict | None:
 
     def report(step, n_steps):
         work.steps[i] = step
-        if work.stop.value:
-            raise Stopped
 
     return compute([spec], report, **options)[0]

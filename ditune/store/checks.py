@@ -22,7 +22,6 @@ LEAST = 0.02
 ALIKE = 0.01
 """Trainings of one spec are alike if their first recorded losses differ by at most this share; by rounding it is
 1e-4."""
-MEASURES = ("exact_match", "nll", "rouge_l", "pass_1")
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def compared(spec: Spec, old: dict, new: dict, allowed: float) -> Check:
 
 def measured(result: dict) -> dict[str, float]:
     """The measures of each evaluation set."""
-    return {f"{e}/{m}": metrics[m] for e, metrics in result["metrics"].items() for m in MEASURES if m in metrics}
+    return {f"{e}/{m}": metrics[m] for e, metrics in result["metrics"].items() for m in records.MEASURES if m in metrics}
 
 
 def spread(spec: Spec, specs: list[Spec]) -> float:

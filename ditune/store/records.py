@@ -20,13 +20,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import __version__
-from ..specs import Spec, SpecError
+from ..specs import Spec, SpecError, unknown
 from . import guard, provenance
 from .files import write
 from .kinds import KINDS, kind_of
 
 NOT_REPEATABLE = ("wall_s", "train_s", "score_s", "seconds", "tokens_per_s", "device", "n_models")
 """Fields of a result that differ from one computation to the next."""
+MEASURES = ("exact_match", "nll", "rouge_l", "pass_1")
+"""The measures of an evaluation set."""
+FIELDS = {"kind": str, "spec": dict, "sources": str, "git": dict, "libraries": dict, "machine": dict}
+"""What every record says, beside its result or error."""
 
 
 # ---- folders ---------------------------------------------------------------------------------------------------------
@@ -97,10 +101,18 @@ def save(data: dict, folder: Path | None = None) -> Path:
     """Write a record; a result replaces the failure of the same spec."""
     folder = folder or local()
     path = folder / f"{data['key']}{'.failed' if data['error'] else ''}.json"
-    write(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
+    if path.exists() and _read(path) is None:
+        path.replace(path.with_name(f"{path.name}.damaged"))
+    write(path, json.dumps(data | {"sum": checksum(data)}, indent=1, allow_nan=False) + "\n")
     if not data["error"]:
         (folder / f"{data['key']}.failed.json").unlink(missing_ok=True)
     return path
+
+
+def checksum(data: dict) -> str:
+    """What tells that a record is as it was written; ValueError where a number is infinite or none (NaN)."""
+    content = {name: value for name, value in data.items() if name != "sum"}
+    return guard.short_hash(json.dumps(content, sort_keys=True, allow_nan=False))
 
 
 def find(spec: Spec, folders: Iterable[Path] | None = None) -> Record | None:
@@ -137,6 +149,8 @@ def spec_of_key(key: str) -> Spec:
     for folder in (local(), results()):
         for path in (folder / f"{key}.json", folder / f"{key}.failed.json"):
             if data := _read(path):
+                if data["kind"] not in KINDS:
+                    raise unknown(f"kind of run in {path}:", data["kind"], KINDS)
                 return KINDS[data["kind"]].spec.of(**data["spec"])
     raise SpecError(f"no record {key!r} in {local()} or {results()}")
 
@@ -158,27 +172,54 @@ def last_line(data: dict) -> str:
 
 
 def _read(path: Path) -> dict | None:
-    """A record's content; one that cannot be read is ignored with a warning, and so computed again."""
+    """A record's content; one that cannot be read or is not as it was written is ignored with a warning, and so
+    computed again."""
     try:
         return _parsed(path, path.stat().st_mtime_ns)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        return _ignored(path, error.strerror)
 
 
 @functools.lru_cache(None)
 def _parsed(path: Path, modified: int) -> dict | None:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
-        if data["key"] != path.name.split(".")[0] or not data.keys() >= {"kind", "spec", "sources", "result", "error"}:
-            raise ValueError("not a record of this name")
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["key"] != path.name.split(".")[0]:
+            raise ValueError("its key is not its name")
+        failed = path.name.endswith(".failed.json")
+        sound = isinstance(data["error"], str) if failed else data["error"] is None and _is_result(data["result"])
+        wrong = [name for name, kind in FIELDS.items() if type(data[name]) is not kind]
+        if wrong or not sound:
+            raise ValueError(f"{wrong[0] if wrong else 'error' if failed else 'result'} has not its form")
+        for part, name in (("machine", "cpu"), ("git", "commit"), ("git", "dirty")):
+            data[part][name]
+        if data.get("sum", found := checksum(data)) != found:  # the first records have none
+            raise ValueError("it was changed since it was written")
         return data
-    except (ValueError, KeyError, TypeError) as error:
-        warnings.warn(f"ignored the damaged record {path}: {error}", stacklevel=3)
-        return None
+    except KeyError as error:
+        return _ignored(path, f"it lacks {error}")
+    except OSError as error:
+        return _ignored(path, error.strerror)
+    except (ValueError, TypeError, RecursionError) as error:
+        return _ignored(path, error)
 
 
-def _refuse(constant: str):
-    raise ValueError(f"{constant} is no JSON")
+def _ignored(path: Path, why) -> None:
+    warnings.warn(f"ignored the damaged record {path}: {why}", stacklevel=4)
+
+
+def _is_result(result) -> bool:
+    """Whether it has the form of what a kind's function returns: measures by evaluation set, points of a curve."""
+    metrics, curve = (result.get("metrics"), result.get("curve", [])) if isinstance(result, dict) else (None, None)
+    return (
+        isinstance(metrics, dict)
+        and all(isinstance(values, dict) for values in metrics.values())
+        and all(type(v[m]) in (int, float) for v in metrics.values() for m in MEASURES if m in v)
+        and isinstance(curve, list)
+        and all(isinstance(point, dict) for point in curve)
+    )
 
 
 @functools.lru_cache(None)
