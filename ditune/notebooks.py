@@ -7,7 +7,6 @@ when that has changed.
 """
 
 import ast
-import contextlib
 import functools
 import hashlib
 import importlib
@@ -221,6 +220,10 @@ def from_yaml(text: str):
                     raise yaml.composer.ComposerError(None, None, f"{key.value!r} occurs twice", key.start_mark)
             return node
 
+        def flatten_mapping(self, node):  # some versions of PyYAML take the merged value where a merged mapping has its own
+            super().flatten_mapping(node)
+            node.value = list({repr(key.value): (key, value) for key, value in node.value}.values())
+
     for tag, pattern in YAML_1_2.items():
         Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), None)
     number = "tag:yaml.org,2002:int"
@@ -234,8 +237,10 @@ def from_yaml(text: str):
 def fit(stem: str, name: str, default, value):
     """The value, as a float where the default is one; a SpecError where its type is not the default's."""
     if isinstance(default, float) and type(value) in (int, str):
-        with contextlib.suppress(ValueError, OverflowError):  # no float holds it: it is refused below
-            value = float(value)  # "1e-3" is a text in plain papermill's YAML
+        try:
+            value = float(value)  # papermill reads 1e-3 as a text
+        except (ValueError, OverflowError):
+            value = str(value)  # no float holds it: it is refused below
     if _infinite(value):
         raise SpecError(f"{stem}: {name} = {value!r}; allowed: finite numbers")
     if default is None or _alike(default, value):

@@ -101,7 +101,7 @@ def save(data: dict, folder: Path | None = None) -> Path:
     """Write a record; a result replaces the failure of the same spec."""
     folder = folder or local()
     path = folder / f"{data['key']}{'.failed' if data['error'] else ''}.json"
-    if path.exists() and _read(path) is None:
+    if os.path.lexists(path) and _read(path) is None:
         path.replace(path.with_name(f"{path.name}.damaged"))
     write(path, json.dumps(data | {"sum": checksum(data)}, indent=1, allow_nan=False) + "\n")
     if not data["error"]:
