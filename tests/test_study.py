@@ -1,6 +1,9 @@
 """Running specs: each is computed once, whatever fails or is killed, and the others go on."""
 
+import contextlib
+import functools
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -10,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from conftest import nothing
 from stub_kind import StubSpec
 
 from ditune import notebooks, study
@@ -120,6 +124,51 @@ def test_after_kill_9_of_a_child_the_same_call_goes_on_from_the_checkpoint(home)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kills, states", [(1, ["fresh"] * 3), (99, ["failed"] * 3)])
+def test_a_process_killed_while_it_imports_is_started_again_but_not_for_ever(monkeypatch, kills, states):
+    specs, dies, start = [StubSpec(seed=i) for i in range(3)], iter([True] * kills), multiprocessing.process.BaseProcess.start
+    monkeypatch.setattr(multiprocessing.process.BaseProcess, "start", lambda self: (start(self), next(dies, False) and self.kill()))
+    with contextlib.suppress(study.RunsFailed):
+        study.compute(specs, jobs=2)
+    assert [records.find(spec).state for spec in specs] == states
+
+
+INTERRUPTED = """
+import sys
+import stub_kind
+from ditune import cli, notebooks, study
+from ditune.store import backends
+backends.gpu_here = lambda: False
+specs = [stub_kind.StubSpec(seed=s, n_steps=2000, step_s=0.01) for s in range(3)]
+notebooks.plan = lambda *_: [notebooks.Plan("02_x", {}, {}, specs)]
+sys.argv = ["ditune", "compute", "02"]
+cli.main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGINT] * 2, [signal.SIGTERM], [signal.SIGHUP]])
+@pytest.mark.parametrize("begun", [False, True])
+def test_signals_end_it_at_once_in_one_line_and_leave_no_process(home, signals, begun):
+    """To the whole group of processes, as a terminal sends them: while the workers start, or when the runs are going on."""
+    options = {"start_new_session": True, "stderr": subprocess.PIPE, "text": True, "env": os.environ | {"PYTHONPATH": f"{TESTS}:{TESTS.parent}"}}
+    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], **options)
+    wait_for(lambda: len(log(home)) == 2 if begun else children(process.pid))
+    for number in signals:
+        os.killpg(process.pid, number)
+        time.sleep(0.2)
+    _, error = process.communicate(timeout=20)
+    said = error.splitlines()[-1]
+    assert process.returncode in (130, -signal.SIGINT) and said.startswith("ditune: interrupted"), error
+    assert "Traceback" not in error and "semaphore" not in error and "File" not in error, error
+    wait_for(lambda: not any(alive(pid) for *_, pid in log(home)), 3)
+
+
+def children(pid):
+    """The workers of a pool that a process has started."""
+    return [p for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if b"spawn_main" in Path(f"/proc/{p}/cmdline").read_bytes()]
+
+
 def test_two_calls_at_once_compute_no_spec_twice(home):
     specs = [StubSpec(seed=i, n_steps=20, step_s=0.03) for i in range(4)]
     others = [in_another_process(specs, jobs) for jobs in (1, 2)]
@@ -127,14 +176,25 @@ def test_two_calls_at_once_compute_no_spec_twice(home):
     assert sorted(seed for _, seed, _, _ in log(home)) == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("jobs, seconds", [(1, 0.3), (2, 2)])
-def test_time_limit_leaves_checkpoints(home, jobs, seconds):
+class Reached:
+    """A point in time that is reached when there is a checkpoint."""
+
+    def __init__(self, home):
+        self.home = home
+
+    def __gt__(self, now):
+        return not list(self.home.glob("checkpoints/*"))
+
+    def __lt__(self, now):
+        return not self > now
+
+
+@pytest.mark.parametrize("backend", [functools.partial(backends.here, False), functools.partial(backends.in_pool, 2)])
+def test_a_time_limit_leaves_checkpoints(home, backend):
     specs = [StubSpec(seed=i, n_steps=10_000, step_s=0.01) for i in range(3)]
-    started = time.monotonic()
-    study.compute(specs, jobs=jobs, minutes=seconds / 60)
-    assert time.monotonic() - started < 60
-    assert [records.find(spec) for spec in specs] == [None] * 3
-    assert 0 < len(list(home.glob("checkpoints/*"))) <= jobs
+    assert all(data is None for _, data in backend(specs, nothing, Reached(home)))
+    assert [records.find(spec) for spec in specs] == [None] * 3 and 0 < len(list(home.glob("checkpoints/*"))) <= 3
+    assert not any(alive(pid) for *_, pid in log(home) if pid != os.getpid())
 
 
 def test_a_checkpoint_of_other_sources_is_not_used(home, monkeypatch):

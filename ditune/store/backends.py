@@ -130,21 +130,33 @@ def in_pool(jobs: int, todo: list[Spec], show: Show, deadline: float, starts: in
 def processes(jobs: int, function: Callable, calls: list[tuple], *shared) -> Iterator[dict[futures.Future, int]]:
     """The numbers of calls by their futures, computed in new processes. Ctrl-C reaches none of these; where the block
     is left before all is done, they are killed: what they were at is kept in checkpoints."""
-    resource_tracker.ensure_running()  # to start it unblocks signals
     before, context = set(multiprocessing.active_children()), multiprocessing.get_context("spawn")
+    with no_signals():  # new processes inherit it
+        resource_tracker.ensure_running()
     with futures.ProcessPoolExecutor(jobs, context, start_worker, shared) as pool:
-        pending: dict[futures.Future, int] = {}
+        ended = False
         try:
-            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # new processes inherit it
             try:
-                pending |= {pool.submit(function, *call): i for i, call in enumerate(calls)}
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+                with no_signals():
+                    pending = {pool.submit(function, *call): i for i, call in enumerate(calls)}
+            except OSError as error:  # as the first process died already
+                raise BrokenProcessPool(str(error)) from None
             yield pending
+            ended = all(future.done() for future in pending)
         finally:
-            if not all(future.done() for future in pending):
+            if not ended:
                 for process in set(multiprocessing.active_children()) - before:
                     process.kill()
+
+
+@contextlib.contextmanager
+def no_signals() -> Iterator[None]:
+    """What a terminal sends to all processes, Ctrl-C and that it was closed, waits until the end of the block."""
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGHUP])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def on_cluster(address: str, todo: list[Spec], show: Show, deadline: float, **options) -> Outcomes:
