@@ -169,6 +169,7 @@ def children(pid):
     return [p for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if b"spawn_main" in Path(f"/proc/{p}/cmdline").read_bytes()]
 
 
+@pytest.mark.slow
 def test_two_calls_at_once_compute_no_spec_twice(home):
     specs = [StubSpec(seed=i, n_steps=20, step_s=0.03) for i in range(4)]
     others = [in_another_process(specs, jobs) for jobs in (1, 2)]
