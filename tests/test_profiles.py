@@ -11,6 +11,8 @@ import pytest
 from ditune import notebooks, study
 from ditune.chapters import index, number_of_rules
 from ditune.rewriting.specs import ModelSpec, TaskSpec
+from ditune.store import records
+from ditune.store.kinds import kind_of
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb") if notebooks.of_study(path.stem))
@@ -52,6 +54,12 @@ def test_a_profile_sets_every_parameter_of_every_notebook_and_is_valid(profile):
 def test_the_study_is_the_notebooks_own_parameters_and_is_recorded():
     assert all(planned.changed == {} for planned in notebooks.plan([], "study"))
     assert {planned.stem: study.missing(planned.specs) for planned in notebooks.plan([], "study")} == dict.fromkeys(NOTEBOOKS, [])
+
+
+def test_results_hold_the_study_and_what_a_gpu_recorded_and_nothing_else():
+    specs = [spec for profile in ("study", "paper") for planned in notebooks.plan([], profile) for spec in planned.specs]
+    needed = [needed for spec in specs for needed in kind_of(spec).needs(spec)]
+    assert {path.stem for path in records.results().glob("*.json")} <= {spec.key for spec in specs + needed}
 
 
 def test_the_profile_paper_has_the_papers_sizes_and_grid():
