@@ -5,6 +5,7 @@ import json
 import math
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -211,6 +212,17 @@ def test_halves_that_disagree_say_not_to_act():
     assert not here.halves(same.assign(half_a=float('nan')), 5)[0]
 
 
+def test_the_csv_opens_in_pandas_whatever_a_model_wrote(home, monkeypatch):
+    import pandas
+
+    texts = ["plain", 'a "quoted", text', "two\nlines", "a\rb\x00c\x85"]
+    rows = pandas.DataFrame({name: texts for name in ("task", "definition", "input", "written")})
+    rows = rows.assign(uncertainty=0.5, seed=0, key="k")
+    assert "4 tasks" in here.write_csv(SimpleNamespace(frame=rows))
+    again = pandas.read_csv(home.parent / "book/your_runs/your_tasks.csv")
+    assert list(again["written"][:3]) == texts[:3] and (again["uncertainty"] == 0.5).all() and len(again) == 4
+
+
 def test_it_is_no_part_of_the_study_and_its_page_is_one_of_yours():
     assert "your_tasks" not in {planned.stem for planned in notebooks.plan([], "study")}
     (planned,) = notebooks.plan(["your_tasks"], "study")
@@ -221,6 +233,23 @@ def test_it_is_no_part_of_the_study_and_its_page_is_one_of_yours():
 def test_the_example_is_small_and_whole():
     tasks = your_tasks.read(str(ROOT / "notebooks" / "example_tasks.jsonl"))
     assert 15 <= len(tasks) <= 30 and all(outputs[0] for task in tasks for _, outputs in task.instances)
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_each_part_of_the_page_is_made_of_any_run(home, tmp_path, monkeypatch, k):
+    from ditune import study
+
+    monkeypatch.setenv("DITUNE_ROOT", str(ROOT))
+    monkeypatch.setattr(backends, "gpu_here", lambda: True)  # in this process
+    rows = [{"instruction": f"Say | `{word}` *now*."} for word in ("yes", "no", "$x$")]
+    own = TINY | {"k": k, "tasks": written(tmp_path / "my.jsonl", rows), "n_select": 1, "embedding": "tiny"}
+    chapter = study.chapter("your_tasks", own)
+    assert ("set k to 10" in here.answer(chapter)) == (k == 1)
+    here.figure_map(chapter).canvas.draw()
+    assert here.corners(chapter).count("\n- ") == 3 and "Estimated: 3 tasks" in here.cost(chapter)
+    for text, n in ((here.table_ranking(chapter), 3), (here.table_selections(chapter), len(your_tasks.STRATEGIES))):
+        assert len(re.findall(r"^\| .*\|$", text, flags=re.MULTILINE)) == n + 1
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if line.startswith("|")}) == 1
 
 
 def test_the_lines_of_the_book_run_as_they_stand(home, tmp_path, monkeypatch, capsys):
@@ -240,7 +269,7 @@ def test_the_lines_of_the_book_run_as_they_stand(home, tmp_path, monkeypatch, ca
     for block in re.findall(r"^```python\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE):
         exec(block, names)
     out = capsys.readouterr().out
-    assert len(names["chapter"].frame) == 3 and "**" in out and "n_droppable" in out and ">" in out
+    assert len(names["chapter"].frame) == 3 and names["loader"] and "**" in out and "n_droppable" in out and ">" in out
 
 
 def test_every_parameter_has_a_meaning():

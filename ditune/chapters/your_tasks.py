@@ -27,6 +27,7 @@ MEANING = {
     "these is likely to change little.",
 }
 SHOWN, EXAMPLES = 20, 3
+MARKUP = "\\`*_{}[]<>$|#~:%+&^=-"
 
 
 def located(parameters: dict) -> dict:
@@ -85,6 +86,7 @@ def frame(chapter):
 
     (spec, _), found = chapter.specs, result(chapter, ChosenSpec)["selected"]
     rows = pandas.DataFrame(result(chapter, TasksSpec)["tasks"])
+    rows = rows.astype({name: float for name in rows if name.startswith(("se", "half_"))})  # None is not a number
     names = {task: group for group in reversed(GROUPS) for task in found[GROUPS[group]]}
     for strategy, tasks in found.items():
         rows[f"by_{strategy}"] = rows["task"].isin(tasks)
@@ -121,15 +123,26 @@ def answer(chapter) -> str:
 def write_csv(chapter) -> str:
     """All tasks as a CSV beside this page; a link to it."""
     path = records.root() / "book" / "your_runs" / "your_tasks.csv"
-    records.write(path, chapter.frame.drop(columns=["seed", "key"]).to_csv(index=False))
+    rows = chapter.frame.drop(columns=["seed", "key"])
+    texts = {name: rows[name].map(printable) for name in ("task", "definition", "input", "written")}
+    records.write(path, rows.assign(**texts).to_csv(index=False, lineterminator="\n"))
     return f"All {len(chapter.frame)} tasks with all columns: {{download}}`{path.name} <{path.name}>`."
+
+
+def printable(text: str) -> str:
+    """A text without signs that neither print nor break a line.
+
+    >>> printable("a\\r\\n\\x00b")
+    'a\\n b'
+    """
+    return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text.replace("\r\n", "\n"))
 
 
 def said(text: str, most: int = 90) -> str:
     """A text on one line, cut, without what Markdown would read."""
-    line = " ".join(text.split())
+    line = " ".join(printable(text).split())
     line = line if len(line) <= most else line[: most - 1] + "…"
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>$|" else sign for sign in line) or "–"
+    return "".join(f"\\{sign}" if sign in MARKUP else sign for sign in line) or "–"
 
 
 def table_ranking(chapter) -> str:

@@ -24,6 +24,8 @@ STRATEGIES = (*SELECTIONS, "diversity", "uncertainty_diversity")
 ROW = "a row of a table"
 SPEED = 3.3e10
 """Parameters times tokens a second, of SmolLM2 on one core."""
+START, OVERHEAD = 10.0, 1e-4
+"""Seconds until a model is loaded; of each token, whatever the model."""
 WRITING = 4
 """How much longer a written token takes than a read one."""
 ENDS = 1 << 20
@@ -226,7 +228,7 @@ class Ready:
     @property
     def seconds(self) -> float:
         """On one core, at most."""
-        return (self.n_read + WRITING * self.n_written) * self.parameters / SPEED
+        return START + (self.n_read + WRITING * self.n_written) * (OVERHEAD + self.parameters / SPEED)
 
 
 def config_of(model: str):
