@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from ditune import notebooks
+
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / "tests/golden"
 NUMBER = re.compile(r"(?<![A-Za-z_\d])[-−+]?(?:\d+(?:,\d{3})*(?:\.\d+)?|\.\d+)(?:e[-+]?\d+)?|\binf\b|∞")
-NAMES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+NAMES = [stem for stem in notebooks.stems() if notebooks.of_study(stem)]
 
 
 def texts(cell: dict):
@@ -36,7 +38,7 @@ def printed(path: Path) -> str:
 @pytest.mark.book
 @pytest.mark.parametrize("name", NAMES)
 def test_a_page_prints_its_golden_text(name):
-    copy = ROOT / ("book/index.ipynb" if name == "index" else f"book/notebooks/{name}.ipynb")
+    copy = notebooks.executed(name)
     assert copy.exists(), "run `ditune run --profile smoke` first"
     golden = GOLDEN / f"{name}.md"
     if os.environ.get("RENEW"):
