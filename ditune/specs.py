@@ -65,7 +65,20 @@ def convert(owner: str, name: str, kind, value):
         "int or [low, high]" if kind == Range else "a number, written with a point (3.0e-3)" if kind is float
         else str(getattr(kind, "__name__", kind)) if origin is None else str(kind)
     )
-    raise SpecError(f"{owner}.{name} = {value!r} has the wrong type; allowed: {wanted}")
+    raise inside(owner, name, args, value) or SpecError(
+        f"{owner}.{name} = {value!r} has the wrong type; allowed: {wanted}"
+    )
+
+
+def inside(owner: str, name: str, options: tuple, value) -> SpecError | None:
+    """What is wrong in a dict or list that is to be one of several types."""
+    for option in options:
+        takes = dict if dataclasses.is_dataclass(option) else list if typing.get_origin(option) is tuple else ()
+        if isinstance(value, takes):
+            try:
+                convert(owner, name, option, value)
+            except SpecError as error:
+                return error
 
 
 class Spec:

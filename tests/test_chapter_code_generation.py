@@ -171,6 +171,7 @@ def test_the_runs_are_a_base_the_mixtures_by_seed_and_more_of_the_code(monkeypat
     [
         ({"mixtures": [[1.0], [0.9, 0.1], [0.7, 0.1, 0.1, 0.1]]}, "at most a share for each of stdlib, made_general, made_reasoning"),
         ({"mixtures": [[0.9, 0.1]]}, "which is code alone"),
+        *(({"passes": value}, f"passes = {value}; allowed: above 0") for value in (0, -1, float("nan"))),
         ({"benchmarks": {"humanevl": 5}}, "unknown set 'humanevl'"),
         ({"tune": {"n_steps": 5}}, "n_steps is a parameter of its own"),
     ],

@@ -1,15 +1,18 @@
 """The command line: a mistake is one line and exit code 2 within two seconds; a failure is exit code 1."""
 
+import errno
 import os
 import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from stub_kind import StubSpec
 
 from ditune import cli, notebooks
+from ditune.rewriting.specs import RunSpec
 from ditune.store import guard, records
 
 OWN = notebooks.module_of
@@ -56,6 +59,8 @@ def in_a_new_python(*words):
     (["compute", "02", "--limit-minutes", "nan"], "nan is not a number of minutes"),
     (["run", "02", "-p", "n_seeds", "9" * 5000], "n_seeds = '9999"),
     (["run", "02", "-p", "rate", "9" * 400], "rate = '999"),
+    (["run", "02", "-p", "n_rules", "[" * 3000], "is not valid YAML: too many brackets"),
+    (["compute", "02", "--client", ""], "no Dask scheduler at '': the address is empty"),
 ])
 def test_a_mistake_is_one_line_and_exit_code_2(ditune, words, message):
     code, out, error = ditune(*words)
@@ -110,6 +115,52 @@ def test_a_record_names_the_command_that_computes_it_again(ditune, study_folder)
     command = records.find(StubSpec(seed=1)).data["command"].split()
     assert command[0] == "ditune" and ditune(*command[1:])[:2] == (0, "1 of 1 runs recorded\n")
     assert len((study_folder / "home/log").read_text().splitlines()) == 3
+
+
+def test_a_key_is_computed_again_in_a_new_process(study_folder):
+    spec = RunSpec.of(task={"n_rules": 4, "n_examples": 8}, model={"n_layer": 1, "n_head": 1, "n_embd": 8}, train={"n_steps": 1, "batch_size": 2}, evals=[{"n_examples": 2}])
+    records.save(records.make(spec, None, "killed"))
+    done, _ = in_a_new_python("compute", spec.key, "--jobs", "1")
+    assert (done.returncode, done.stdout) == (0, "1 of 1 runs recorded\n"), done.stderr
+
+
+def a_file(path):
+    path.write_text("")
+
+
+def a_loop(path):
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize("place, make", [("home", a_file), ("home", a_loop), ("home/locks", a_file), ("home/checkpoints", a_file), ("home/records", a_file), ("home/locks/{key}.lock", Path.mkdir)])
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_what_cannot_be_written_is_one_line(ditune, study_folder, place, make, jobs):
+    path = study_folder / place.format(key=StubSpec().key)
+    (study_folder / "home").rmdir()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    make(path)
+    for words in (["run", "02", "--dry-run"], ["status"]):
+        assert ditune(*words)[0] == 0
+    code, out, error = ditune("compute", "02", "--jobs", jobs)
+    *bars, said = error.splitlines()
+    assert code == 1 and said.startswith("ditune: ") and str(study_folder) in said, error
+    assert not any("Traceback" in line or "Error" in line for line in bars)
+
+
+def test_a_full_disk_is_one_line(ditune, monkeypatch):
+    def full(path, text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(records, "write", full)
+    code, _, error = ditune("compute", "02", "--jobs", "1")
+    assert code == 1 and re.fullmatch("ditune: /.*: No space left on device", error.splitlines()[-1]) and "Traceback" not in error
+
+
+def test_bf16_without_a_gpu_is_refused_before_anything_starts(ditune, chapter, study_folder):
+    chapter(lambda **_: [RunSpec.of(train={"bf16": True})])
+    code, _, error = ditune("compute", "02")
+    assert code == 2 and error == "ditune: TrainSpec.bf16 = True; allowed: False where there is no GPU, as a CPU computes in fp32\n"
+    assert list((study_folder / "home").iterdir()) == []
 
 
 def test_exit_codes_of_a_failed_run_and_of_a_time_limit(ditune):

@@ -1,6 +1,7 @@
 """Notebooks: parameters are checked before anything starts; executing twice gives the same bytes."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -163,6 +164,17 @@ def test_a_failing_notebook_keeps_its_previous_copy_and_the_others_are_executed(
     found = {stem: (outcome, error) for stem, outcome, error in study.run_notebooks(notebooks.plan([], "smoke"), "smoke")}
     assert found == {"02_rules": ("failed", "cell 1: KeyError: 'no such column'"), "03_model": ("executed", "")}
     assert copy.read_text() == "previous"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whom, outcome", [("getppid", ""), ("getpid", "DeadKernelError: Kernel died")])
+def test_a_killed_process_or_kernel_takes_no_other_notebook_with_it(study_folder, whom, outcome, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(study_folder))
+    once = f"import os, pathlib\ndone = pathlib.Path('../done')\nif not done.exists():\n    done.touch()\n    os.kill(os.{whom}(), 9)"
+    notebook(study_folder, "02_rules", PARAMETERS, once)
+    found = {stem: error for stem, _, error in study.run_notebooks(notebooks.plan([], "smoke"), "smoke", jobs=2)}
+    assert found == {"02_rules": outcome, "03_model": ""}
+    assert not list(study_folder.glob("ditune-*")), "the folder of the sockets"
 
 
 def test_a_notebook_whose_run_failed_is_not_executed(chapter):

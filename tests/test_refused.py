@@ -24,6 +24,8 @@ PROBE = ProbeSpec.of(task=TASK, n_probe=60)
 REFUSED = {
     TaskSpec(): [
         ({"n_examples": 10**13}, "at most 2^31"),
+        ({"n_rules": 10**9}, "TaskSpec.n_rules = 1000000000; allowed: up to 1000000, the number of examples"),
+        ({"n_rules": True}, "n_rules = True has the wrong type; allowed: int"),
         ({"tail_alpha": float("inf")}, "tail_alpha = inf"),
         ({"k": 2}, "k = (2, 2); allowed: 1, where all words are uniform"),
         ({"families": ["mirrored", "mirrored"]}, "each once"),
@@ -92,6 +94,7 @@ REFUSED = {
         ({"sets": (), "shares": ()}, "LanguageSpec.total = 12; allowed: 0 where there are no sets"),
         ({"evals": (TextEval(), TextEval())}, "LanguageSpec.evals = "),
         ({"n_generate": 4}, "LanguageSpec.n_generate = 4; allowed: 0 to the problems of each benchmark"),
+        ({"total": -1}, "LanguageSpec.total = -1; allowed: 0 or more"),
         ({"dtype": "float16"}, "unknown LanguageSpec dtype 'float16'"),
         ({"totl": 3}, "unknown LanguageSpec field 'totl'; did you mean 'total'?"),
     ],
@@ -106,6 +109,8 @@ REFUSED = {
         ({"base": RUN.replace(seed=1)}, "allowed: a run of the same seed, 0, so that unseen rules are unseen in pretraining, too"),
         ({"base": RUN.replace(task=TASK.replace(z_len=6))}, "allowed: a run whose task differs from the one tuned on in n_rules, n_examples, no_op_share, tail_alpha alone"),
         ({"base": RUN.replace(model=RUN.model.replace(position="rotary"))}, "allowed: a model with learned positions"),
+        ({"base": {"task": {"n_rule": 3}}}, "unknown TaskSpec field 'n_rule'; did you mean 'n_rules'"),
+        ({"base": 3}, "EncryptedSpec.base = 3 has the wrong type"),
         ({"base": "smolm2"}, "unknown model 'smolm2'; did you mean 'smollm2'"),
     ],
     ALGORITHMS: [

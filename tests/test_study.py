@@ -5,9 +5,11 @@ import functools
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +22,7 @@ from ditune import notebooks, study
 from ditune.rewriting import train
 from ditune.rewriting.specs import RunSpec
 from ditune.specs import SpecError
-from ditune.store import backends, checks, kinds, records
+from ditune.store import backends, checks, guard, kinds, records
 
 pytestmark = pytest.mark.usefixtures("home")
 TESTS = Path(__file__).parent
@@ -318,6 +320,75 @@ def test_a_wrong_address_of_a_scheduler_is_reported_before_anything_starts(home,
     with pytest.raises(SpecError, match="no Dask scheduler at 'nonsense': missing port"):
         run([StubSpec()], client="nonsense")
     assert capfd.readouterr() == ("", "") and log(home) == []
+
+
+class Cluster:
+    """A Dask scheduler with workers that are processes of their own."""
+
+    def __init__(self, folder, n_workers, sources=TESTS.parent):
+        self.folder, self.processes = folder, []
+        self.start("dask_scheduler", "--port", "0", "--no-show", "--scheduler-file", str(folder / "scheduler.json"))
+        wait_for(lambda: (folder / "scheduler.json").exists(), 60)
+        wait_for(lambda: (folder / "scheduler.json").read_text().strip().endswith("}"))
+        self.address = json.loads((folder / "scheduler.json").read_text())["address"]
+        for _ in range(n_workers):
+            self.start("dask_worker", self.address, "--nthreads", "1", "--no-nanny", sources=sources)
+
+    def start(self, program, *options, sources=TESTS.parent):
+        words = [sys.executable, "-m", f"distributed.cli.{program}", *options, "--no-dashboard"]
+        environment = os.environ | {"PYTHONPATH": f"{sources}:{TESTS}"}
+        self.processes.append(subprocess.Popen(words, cwd=self.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    pytest.importorskip("distributed")
+    return functools.partial(Cluster, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_dask_worker_that_dies_for_good_fails_one_run_and_the_others_go_on(cluster):
+    bad, good = StubSpec(fail="die"), [StubSpec(seed=i) for i in range(2)]
+    with cluster(5) as dask, pytest.raises(study.RunsFailed, match="1 of the runs failed.*\n.*killed"):
+        run([bad, *good], client=dask.address)
+    assert [records.find(spec).state for spec in (bad, *good)] == ["failed", "fresh", "fresh"]
+
+
+@pytest.mark.slow
+def test_a_lost_dask_scheduler_is_one_line_and_what_was_computed_is_kept(home, cluster):
+    specs = [StubSpec(seed=0, n_steps=1), StubSpec(seed=1, n_steps=3000, step_s=0.01)]
+    with cluster(1) as dask:
+        threading.Thread(target=lambda: (wait_for(lambda: len(log(home)) == 2, 60), dask.processes[0].kill())).start()
+        with pytest.raises(ConnectionError, match="lost the Dask scheduler at tcp.*; what was computed is kept"):
+            study.compute(specs[::-1], client=dask.address)
+
+
+@pytest.mark.slow
+def test_a_dask_scheduler_without_workers_is_said_and_waited_for(home, cluster):
+    with cluster(0) as dask, pytest.warns(UserWarning, match="the Dask scheduler at tcp.* has no worker: waiting for one"):
+        study.compute([StubSpec()], client=dask.address, minutes=3 / 60)
+    assert log(home) == []
+
+
+@pytest.mark.slow
+def test_a_dask_worker_with_other_sources_is_refused_by_name_and_replaces_no_record(home, cluster, tmp_path):
+    shutil.copytree(guard.PACKAGE, tmp_path / "other" / "ditune")
+    edited = tmp_path / "other/ditune/store/backends.py"
+    edited.write_text(edited.read_text().replace("torch.set_num_threads(1)", "torch.set_num_threads(2)"))
+    spec = StubSpec()
+    study.compute([spec], jobs=1)
+    before = records.find(spec).path.read_bytes()
+    with cluster(1, sources=tmp_path / "other") as dask, pytest.raises(SpecError, match=f"{tmp_path}/other/ditune: its sources are not those of the client"):
+        study.compute([spec], client=dask.address, force=True)
+    assert records.find(spec).path.read_bytes() == before and len(log(home)) == 1
 
 
 @pytest.mark.slow

@@ -54,13 +54,15 @@ def runs(
     if not {1, 2} <= {len(shares) for shares, _ in parts}:
         raise SpecError(f"mixtures = {mixtures!r}; allowed: [1.0], which is code alone, one of two sets, and others")
     parts += [([1.0], larger_total)] * (literal("larger_total", larger_total, int) > 0)
+    if not 0 < literal("passes", passes, (int, float)) <= 1000:
+        raise SpecError(f"passes = {passes!r}; allowed: above 0, up to 1000")
     seeds = seeds_of(first_seed, n_seeds)
     specs = [LanguageSpec.of(**shared, sets=[], shares=[], total=0, seed=seeds[0])]
     for shares, n in parts:
         if len(shares) > len(names):
             raise SpecError(f"mixtures: {shares!r}; allowed: at most a share for each of {', '.join(names)}")
         per_step = TuneSpec.of(**tune).batch_size
-        n_steps = max(1, round(literal("passes", passes, (int, float)) * literal("total", n, int) / per_step))
+        n_steps = max(1, round(passes * literal("total", n, int) / per_step))
         own = {"sets": names[: len(shares)], "shares": shares, "total": n, "tune": TuneSpec.of(**tune, n_steps=n_steps)}
         specs += [LanguageSpec.of(**shared, **own, seed=seed) for seed in seeds]
     return specs

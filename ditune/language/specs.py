@@ -148,6 +148,7 @@ class LanguageSpec(Spec):
             check_name("set", name)
         self.require(len(set(self.sets)) == len(self.sets), "sets", "different sets")
         self.require(len(self.shares) == len(self.sets), "shares", f"a share for each of {len(self.sets)} sets")
+        self.require(self.total >= 0, "total", "0 or more")
         self.require(self.total == 0 or len(self.sets) > 0, "total", "0 where there are no sets")
         self.require(self.total > 0 or not self.sets, "sets", "none where total = 0")
         if self.sets:

@@ -53,8 +53,8 @@ class TaskSpec(Spec):
     """Rewriting steps from input to answer (fewer where no rule applies any more)."""
 
     def check(self):
-        self.require(self.n_rules >= 1, "n_rules", "1 or more")
-        self.require(self.n_examples >= self.n_rules, "n_examples", f"at least one a rule, so {self.n_rules} or more")
+        self.require(1 <= self.n_rules, "n_rules", "1 or more")
+        self.require(self.n_rules <= self.n_examples, "n_rules", f"up to {self.n_examples}, the number of examples")
         self.require(self.n_examples <= 1 << 31, "n_examples", "at most 2^31, the numbers that can be put in order")
         self.require(2 <= self.alphabet_size <= 200, "alphabet_size", "2 to 200")
         for name in ("x_len", "y_len", "z_len"):

@@ -162,7 +162,9 @@ def no_signals() -> Iterator[None]:
 def on_cluster(address: str, todo: list[Spec], show: Show, deadline: float, **options) -> Outcomes:
     """Runs on the workers of a Dask scheduler, which need this package and may have a disk of their own."""
     import distributed
+    from distributed.comm import CommClosedError
 
+    lost = ConnectionError(f"lost the Dask scheduler at {address}; what was computed is kept")
     with connected(address) as client:
         pending = {client.submit(there, spec, kind_of(spec).code(), options, pure=False): spec for spec in todo}
         lonely = False
@@ -170,12 +172,16 @@ def on_cluster(address: str, todo: list[Spec], show: Show, deadline: float, **op
             with contextlib.suppress(distributed.TimeoutError, distributed.CancelledError):
                 distributed.wait(list(pending), timeout=1, return_when="FIRST_COMPLETED")
             if client.status != "running" or any(future.cancelled() for future in pending):
-                raise ConnectionError(f"lost the Dask scheduler at {address}; what was computed is kept")
-            for future in [future for future in pending if future.done()]:
-                yield pending[future], outcome(pending.pop(future), future)
-            if pending and not lonely and not client.nthreads():
-                lonely = True
+                raise lost
+            try:
+                for future in [future for future in pending if future.done()]:
+                    yield pending[future], outcome(pending.pop(future), future)
+                alone = not client.nthreads()
+            except CommClosedError:
+                raise lost from None
+            if pending and alone and not lonely:
                 warnings.warn(f"the Dask scheduler at {address} has no worker: waiting for one", stacklevel=2)
+            lonely = alone
 
 
 def outcome(spec: Spec, future) -> dict | None:

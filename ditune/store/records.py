@@ -176,7 +176,7 @@ def _read(path: Path) -> dict | None:
     computed again."""
     try:
         return _parsed(path, path.stat().st_mtime_ns)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         return _ignored(path, error.strerror)
