@@ -9,12 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import TASKS, nothing
+from conftest import TASKS, Killed, kill_after, nothing
 
 from ditune import notebooks, parameters
 from ditune.active.uncertainty import perturbed
 from ditune.chapters import your_tasks as here
-from ditune.language import your_tasks
+from ditune.language import your_runs, your_tasks
 from ditune.language.your_runs import chosen_run, loaded, tasks_run
 from ditune.language.your_tasks import ChosenSpec, TasksSpec
 from ditune.specs import SpecError
@@ -65,12 +65,17 @@ def greedy(lm, tokens, most: int) -> list[int]:
     return said
 
 
-def test_the_numbers_are_those_of_a_naive_loop_over_pairs(spec, result):
-    lm, found = loaded(spec), your_tasks.ready(spec.first)
+@pytest.mark.parametrize("rows", [ROWS, [task | {"name": name} for name, task in TASKS.items()]], ids=["rows", "tasks"])
+def test_the_numbers_are_those_of_a_naive_loop_over_pairs(tmp_path, rows):
+    rows = [row for row in rows if "definition" not in row.get("name", "")]
+    spec = TasksSpec(**TINY, tasks=written(tmp_path / "my.jsonl", rows))
+    result = tasks_run(spec, tmp_path / "checkpoint", nothing)
+    lm, found = loaded(spec), your_tasks.ready(spec)
+    assert len(found.prompts) > 2
     for r, prompt in enumerate(found.prompts):
         copies = perturbed(prompt.prompt, spec.k, spec.drop_rate, spec.seed, prompt.name).lists()
         moved = []
-        for tail in prompt.inputs:
+        for tail in prompt.inputs[: spec.n]:
             said = greedy(lm, [*copies[0], *tail], spec.max_tokens)
             p = [naive(lm, [*head, *tail, *said], len(head) + len(tail), len(said) < spec.max_tokens) for head in copies]
             moved.append([abs(one - p[0]) for one in p[1:]])
@@ -80,7 +85,7 @@ def test_the_numbers_are_those_of_a_naive_loop_over_pairs(spec, result):
         assert columns["half_a"] == pytest.approx(values[:, ::2].mean().item(), abs=1e-6)
         assert columns["half_b"] == pytest.approx(values[:, 1::2].mean().item(), abs=1e-6)
         assert columns["se_perturbations"] == pytest.approx(values.mean(0).std().item() / spec.k**0.5, abs=1e-6)
-        several = len(prompt.inputs) > 1
+        several = len(moved) > 1
         assert columns["se_instances"] == (pytest.approx(values.mean(1).std().item() / 2**0.5, abs=1e-6) if several else None)
 
 
@@ -88,6 +93,16 @@ def test_rows_with_one_instruction_are_one_task_and_the_ranking_is_the_same_twic
     assert result["tasks"]["task"] == ["row 1", "row 2", "row 4"] and result["tasks"]["n_instances"] == [2, 1, 1]
     again = tasks_run(spec.first, tmp_path / "checkpoint", nothing)
     assert again["tasks"] == result["tasks"]
+
+
+def test_a_run_that_was_stopped_goes_on_from_there(spec, result, tmp_path, monkeypatch):
+    monkeypatch.setattr(your_runs, "GROUP", 1)
+    with pytest.raises(Killed):
+        tasks_run(spec.first, tmp_path / "checkpoint", kill_after(0))
+    measure, asked = your_runs.measure, []
+    monkeypatch.setattr(your_runs, "measure", lambda s, tasks, *more: asked.append(len(tasks)) or measure(s, tasks, *more))
+    again = tasks_run(spec.first, tmp_path / "checkpoint", nothing)
+    assert asked == [1, 1] and again["tasks"] == result["tasks"]
 
 
 def test_each_strategy_selects_and_the_diversity_of_all_is_given(spec, result, tmp_path):

@@ -234,10 +234,12 @@ class Ready:
 def config_of(model: str):
     """The configuration and tokenizer of a model, without its weights; of an adapter those of its base. SpecError: it
     cannot be read, or is no causal model."""
+    from huggingface_hub.utils import logging
     from transformers import AutoConfig, AutoTokenizer
 
     from .pretrained import cached, convert_smollm2, tiny
 
+    logging.set_verbosity_error()  # without a network it would tell of each attempt
     if model == "tiny":
         made, tokenizer = tiny()
         return made.config, tokenizer
