@@ -19,7 +19,7 @@ from ditune.active.uncertainty import measure as scores
 from ditune.rewriting.model import forward, initial, layout, unflatten
 from ditune.rewriting.specs import ModelSpec, TaskSpec
 from ditune.rewriting.tasks import Alphabet, generate, prompt_length, row_length
-from ditune.rewriting.train import keep_freed_memory
+from ditune.store.threads import keep_freed_memory
 
 from . import limit
 from .timing import bound, matmul_rate, now, row

@@ -149,8 +149,9 @@ class Chapter:
 
 
 def missing(specs: Iterable[Spec]) -> list[Spec]:
-    """The specs that have no result, of whatever sources."""
-    return [spec for spec in specs if not (record := records.find(spec)) or record.state == "failed"]
+    """The specs that have no result: neither a committed one, of whatever sources, nor a fresh one made here."""
+    committed, here = [records.results()], [records.local()]
+    return [spec for spec in specs if not records.find(spec, committed) and not records.find_fresh(spec, here)]
 
 
 def stale(specs: Iterable[Spec]) -> list[Spec]:

@@ -1,6 +1,7 @@
 """The guard: a record is stale after an edit of what its result depends on, however far down, and of nothing else."""
 
 import ast
+import re
 import shutil
 
 import pytest
@@ -9,7 +10,7 @@ import ditune.language
 from ditune.active.specs import SelectSpec
 from ditune.language.specs import InstructionMapSpec, LanguageSpec
 from ditune.rewriting.specs import RunSpec
-from ditune.store import backends, guard, kinds
+from ditune.store import guard, kinds, threads
 
 KINDS = {kind: kinds.KINDS[kind] for kind in sorted(kinds.KINDS) if kind != "StubSpec"}
 
@@ -58,7 +59,7 @@ ENCRYPTED = {"EncryptedSpec", "FromScratchSpec"}
     ("rewriting/specs.py", "weight_decay: float = 0.01", "weight_decay: float = 0.02", None),  # a default
     ("specs.py", "return (value, value)", "return (value, value + 1)", set(KINDS)),  # convert, which every spec calls
     ("active/specs.py", 'NOISE = ("clean", "noisy"', 'NOISE = ("noisy", "clean"', ACTIVE),
-    ("store/backends.py", "torch.set_num_threads(1)", "torch.set_num_threads(2)", set(KINDS)),
+    ("store/threads.py", "torch.set_num_threads(1)", "torch.set_num_threads(2)", set(KINDS)),
     ("sandbox/jail.py", "CHANNEL = 3", "CHANNEL = 4", {"LanguageSpec"}),  # runs no program but in a sandbox
     ("report/plots.py", "PANEL = 3.0", "PANEL = 4.0", set()),
     ("chapters/number_of_rules.py", "SHARP = 3", "SHARP = 4", set()),
@@ -76,6 +77,26 @@ def test_what_is_said_and_refused_changes_nothing(package):
     assert changed(package / "specs.py", "has the wrong type", "is of the wrong type") == set()  # in what is raised
 
 
+def test_definitions_of_one_name_are_told_apart(package):
+    """Their values exchanged between two modules, the set of all definitions stays the same, and what runs does not."""
+    places = [(package / f"rewriting/{name}.py") for name in ("rules", "running")]
+    texts = [path.read_text() for path in places]
+    values = [re.search(r"^PATIENCE = (.*)$", text, flags=re.MULTILINE).group(1) for text in texts]
+    assert len(set(values)) == 2
+    for path, text, old, new in zip(places, texts, values, reversed(values)):
+        path.write_text(text.replace(f"PATIENCE = {old}", f"PATIENCE = {new}", 1))
+    assert hashes()["AlgorithmSpec"] != BEFORE["AlgorithmSpec"]
+
+
+@pytest.mark.parametrize("line", ["NEWTON_SCHULZ[0:1] = []", "BETAS.update(a=1)", "MUON += 1", "del EPS"])
+def test_a_statement_that_changes_what_was_defined_is_refused(package, line):
+    optim = package / "rewriting/optim.py"
+    optim.write_text(f"{optim.read_text()}\n{line}\n")
+    forget()
+    with pytest.raises(guard.Unfollowed, match="ditune.rewriting.optim, line .*changes what was defined"):
+        KINDS["RunSpec"].code()
+
+
 def test_moving_a_definition_to_another_module_changes_nothing(package):
     optim, other = package / "rewriting/optim.py", package / "rewriting/schedules.py"
     text = optim.read_text()
@@ -88,7 +109,9 @@ def test_moving_a_definition_to_another_module_changes_nothing(package):
     guard._read.cache_clear()
 
 
-@pytest.mark.parametrize("line", ["from .model import *", "import ditune.rewriting.model", "x = __import__('os')"])
+@pytest.mark.parametrize(
+    "line", ["from .model import *", "import ditune.rewriting.model", "x = __import__('os')", "x = exec", "x = __file__"]
+)
 def test_what_cannot_be_followed_is_said(package, line):
     optim = package / "rewriting/optim.py"
     text = optim.read_text()
@@ -101,7 +124,7 @@ def test_what_cannot_be_followed_is_said(package, line):
 
 def test_the_closure_holds_what_a_run_imports_and_no_more():
     def files(spec):
-        roots = [(f.__module__, f.__qualname__) for f in (spec, kinds.KINDS[spec.__name__].run, backends.one_thread)]
+        roots = [(f.__module__, f.__qualname__) for f in (spec, kinds.KINDS[spec.__name__].run, threads.one_thread)]
         return {module.removeprefix("ditune.") for module, _ in guard.closure(*roots)}
 
     assert {"rewriting.train", "rewriting.tasks", "rewriting.evaluate", "specs"} <= files(RunSpec)

@@ -4,6 +4,7 @@ import ast
 import importlib
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from ditune import notebooks, study
 from ditune.chapters import index, number_of_rules
 from ditune.rewriting.specs import ModelSpec, TaskSpec
-from ditune.store import records
+from ditune.store import checks, records
 from ditune.store.kinds import kind_of
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
@@ -60,6 +61,12 @@ def test_results_hold_the_study_and_what_a_gpu_recorded_and_nothing_else():
     specs = [spec for profile in ("study", "paper") for planned in notebooks.plan([], profile) for spec in planned.specs]
     needed = [needed for spec in specs for needed in kind_of(spec).needs(spec)]
     assert {path.stem for path in records.results().glob("*.json")} <= {spec.key for spec in specs + needed}
+
+
+def test_every_recorded_run_has_a_cell_of_runs_that_differ_in_seeds_alone():
+    for planned in notebooks.plan([], "study"):
+        cells = Counter(map(checks.cell_of, planned.specs))
+        assert sum(cells.values()) == len(planned.specs) and (max(cells.values(), default=1) > 1 or len(planned.specs) <= 1)
 
 
 def test_the_profile_paper_has_the_papers_sizes_and_grid():

@@ -244,7 +244,8 @@ def test_what_is_computed_again_is_compared_with_the_record(home):
     data["result"]["metrics"]["unseen"]["exact_match"] = 0.875
     records.save(data, records.results())
     (found,) = [check for check in checks.of(specs) if not check.agrees]
-    assert found.spec == specs[0] and found.difference == 0.875 and "These do not agree" in checks.in_words(checks.of(specs), 3)
+    assert found.spec == specs[0] and found.differences == {"unseen exact_match": 0.875}
+    assert f"These do not agree: {specs[0].key}" in checks.in_words(checks.of(specs), 3)
     data["libraries"] = {"torch": "another"}
     data["result"]["metrics"]["unseen"]["exact_match"] = 0.01
     records.save(data, records.results())
@@ -253,6 +254,15 @@ def test_what_is_computed_again_is_compared_with_the_record(home):
     records.save(data, records.results())
     (found,) = [check for check in checks.of(specs) if not check.agrees]
     assert found.first_loss == pytest.approx(1 / 51), "but not where the training began otherwise"
+
+
+def test_each_measure_is_compared_with_its_own_spread_and_one_that_is_too_wide_tells_nothing():
+    differences, spec = {"unseen exact_match": 0.5, "unseen nll": 0.1}, StubSpec()
+    narrow, wide = ({"unseen exact_match": most, "unseen nll": 9.0} for most in (0.05, 0.6))
+    assert not checks.Check(spec, False, False, differences, narrow).agrees
+    assert checks.Check(spec, False, False, differences, wide, first_loss=1e-4).agrees
+    assert not checks.Check(spec, False, False, differences, wide, first_loss=0.02).agrees
+    assert not checks.Check(spec, False, True, differences, wide, first_loss=1e-4).agrees
 
 
 def test_a_sample_of_what_is_recorded_is_computed_again_once(home, monkeypatch):

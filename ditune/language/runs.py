@@ -155,11 +155,6 @@ def check_yours(spec: TasksSpec) -> None:
     ready(spec)
 
 
-def first(spec):
-    """The run that all strategies of a seed share."""
-    return (spec.first,)
-
-
 def map_of_sets_seconds(spec: InstructionMapSpec) -> float:
     return 0.05 * len(spec.sets) * spec.n_texts
 
@@ -193,9 +188,9 @@ register(
     Kind(InstructionMapSpec, instruction_map, steps, map_of_sets_seconds, check=check_sets),
     Kind(MapSpec, task_map, steps, map_seconds, check=check_tasks),
     Kind(FirstSpec, first_round, steps, first_seconds, check=check_tasks),
-    Kind(RoundsSpec, rounds, steps, tuned_seconds, needs=first, check=check_tasks),
+    Kind(RoundsSpec, rounds, steps, tuned_seconds, begins_with=FirstSpec, check=check_tasks),
     Kind(InstructionsSpec, instructions, steps, instructions_seconds, check=check_instructions),
-    Kind(InstructSpec, instruct, steps, tuned_seconds, needs=first, check=check_instructions),
+    Kind(InstructSpec, instruct, steps, tuned_seconds, begins_with=InstructionsSpec, check=check_instructions),
     Kind(TasksSpec, your_tasks, steps, your_seconds, check=check_yours),
-    Kind(ChosenSpec, chosen_tasks, steps, your_seconds, needs=first, check=check_yours),
+    Kind(ChosenSpec, chosen_tasks, steps, your_seconds, begins_with=TasksSpec, check=check_yours),
 )

@@ -60,7 +60,7 @@ def prepare():
     os.environ.update(ONE_THREAD | {"TRANSFORMERS_VERBOSITY": "error"})
     import torch
 
-    from ..rewriting.train import keep_freed_memory
+    from ..store.threads import keep_freed_memory
 
     torch.set_num_threads(1)
     keep_freed_memory()

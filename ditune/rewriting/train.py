@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 
 from ..store import provenance
-from ..store.backends import keep_freed_memory
 from ..store.files import load_checkpoint, save_checkpoint
+from ..store.threads import keep_freed_memory
 from .evaluate import answer_targets, eval_task, evaluate
 from .hashing import stream
 from .model import FACTORS, compiled_layer, forward, initial, layer, layout, unflatten

@@ -5,7 +5,6 @@ there. A lock file per spec keeps two processes from computing the same spec.
 """
 
 import contextlib
-import ctypes
 import functools
 import gc
 import json
@@ -30,12 +29,12 @@ import safetensors
 from ..specs import Spec, SpecError
 from . import guard, provenance, records
 from .kinds import kind_of
+from .threads import ONE_THREAD, one_thread
 
 STARTS = 3
 """So often a process is started that dies before its run begins."""
 KILLED = "the process of this run was killed (out of memory?)"
 DIVERGED = "diverged: the training ended in numbers that are not finite"
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
 Report = Callable[[int, int], None]
 Show = Callable[[Spec, int], None]
@@ -201,7 +200,8 @@ def outcome(spec: Spec, future) -> dict | None:
 def there(spec: Spec, code: str, options: dict) -> dict | None:
     """On a worker of a cluster: the content of a record; refused where a result would be another."""
     if kind_of(spec).code() != code:
-        raise SpecError(f"{platform.node()}, {guard.PACKAGE}: its sources are not those of the client; update one of them")
+        where = f"{platform.node()}, {guard.PACKAGE}"
+        raise SpecError(f"{where}: its sources are not those of the client; update one of them")
     check(spec)
     return compute([spec], **options)[0]
 
@@ -348,29 +348,6 @@ def checkpoint_path(pack: list[Spec]) -> Path:
     name = pack[0].key if len(pack) == 1 else "pack"
     tag = guard.short_hash(json.dumps([[spec.key for spec in pack], made_by]))
     return records.home() / "checkpoints" / f"{name}-{tag}.safetensors"
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """One torch thread: several runs share the machine, and the bits of a result depend on the number of threads."""
-    import torch
-
-    keep_freed_memory()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def keep_freed_memory() -> None:
-    """Have the C library keep freed memory for the next tensor; handing it back and forth costs a fifth of a CPU
-    step."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt:  # glibc only; the numbers are M_TRIM_THRESHOLD, M_TOP_PAD and M_MMAP_THRESHOLD of its malloc.h
-        for parameter, size in ((-1, 1 << 30), (-2, 1 << 26), (-3, 1 << 25)):
-            mallopt(parameter, size)
 
 
 # ---- processes of the pool -------------------------------------------------------------------------------------------

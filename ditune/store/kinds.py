@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..specs import Spec
 from . import guard
+from .threads import one_thread
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class Kind:
     """The number of steps that a run reports its progress in."""
     seconds: Callable[[Spec], float]
     """Roughly, on one core of a CPU: the longest runs start first, and progress is weighed by it."""
-    needs: Callable[[Spec], tuple[Spec, ...]] = lambda spec: ()
-    """The specs whose results a run begins with; they are computed before it."""
+    begins_with: type[Spec] | None = None
+    """The class of `spec.first`, with whose result a run begins; it is computed before it."""
     check: Callable[[Spec], None] | None = None
     """Called before anything starts; SpecError where the data of a run are not here."""
     pack: Callable[..., list[dict]] | None = None
@@ -33,11 +34,16 @@ class Kind:
     most: Callable[[Spec], int] | None = None
     """Most members of a pack."""
 
-    def code(self) -> str:
-        """The hash of the code that determines a result, as this process found it first."""
-        from .backends import one_thread  # in which every run is computed
+    def needs(self, spec: Spec) -> tuple[Spec, ...]:
+        """The specs whose results a run begins with."""
+        return (spec.first,) if self.begins_with else ()
 
-        return guard.code_hash(self.spec, self.run, *([self.pack] if self.pack else []), one_thread)
+    def code(self) -> str:
+        """The hash of the code that determines a result, that of what it begins with included, as this process found it
+        first."""
+        first = KINDS.get(self.begins_with.__name__) if self.begins_with else None
+        roots = (self.spec, self.run, self.pack, one_thread, *((first.spec, first.run) if first else ()))
+        return guard.code_hash(*filter(None, roots))
 
 
 KINDS: dict[str, Kind] = {}
