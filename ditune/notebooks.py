@@ -220,7 +220,8 @@ def from_yaml(text: str):
                     raise yaml.composer.ComposerError(None, None, f"{key.value!r} occurs twice", key.start_mark)
             return node
 
-        def flatten_mapping(self, node):  # some versions of PyYAML take the merged value where a merged mapping has its own
+        # Some versions of PyYAML take the merged value where a merged mapping has its own.
+        def flatten_mapping(self, node):
             super().flatten_mapping(node)
             node.value = list({repr(key.value): (key, value) for key, value in node.value}.values())
 
@@ -402,7 +403,7 @@ def execute(planned: Plan, profile: str, sockets: str) -> str:
             cwd=folder(),
             progress_bar=False,
             kernel_manager_class=kernel_manager(f"{sockets}/{planned.stem.partition('_')[0]}"),
-            extra_arguments=["--log-level=50"],  # what a cell raises is reported; that the kernel is told to end is no error
+            extra_arguments=["--log-level=50"],  # what a cell raises is reported; a kernel told to end is no error
             record_timing=False,
         )
     except papermill.PapermillExecutionError as error:

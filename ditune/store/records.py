@@ -195,7 +195,7 @@ def _parsed(path: Path, modified: int) -> dict | None:
             raise ValueError(f"{wrong[0] if wrong else 'error' if failed else 'result'} has not its form")
         for part, name in (("machine", "cpu"), ("git", "commit"), ("git", "dirty")):
             data[part][name]
-        if data.get("sum", found := checksum(data)) != found:  # the first records have none
+        if data.get("sum") != checksum(data):
             raise ValueError("it was changed since it was written")
         return data
     except KeyError as error:
