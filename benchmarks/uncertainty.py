@@ -1,4 +1,4 @@
-"""What prompt uncertainty costs: `ditune.uncertainty` against one instance and one pair at a time, on one core.
+"""What prompt uncertainty costs: `ditune.active.uncertainty` against one instance and one pair at a time, on one core.
 
 The plain procedure asks the same model what the released code asks (PlusLabNLP/Active-IT), in the same number of
 questions: an answer for every instance, token by token until its end and without a cache of what was read, then a
@@ -121,7 +121,7 @@ Found = tuple[list[float], dict[str, float]]
 
 
 def batched(scorer: RewriterScorer, tasks: list[PromptTask], spec: UncertaintySpec, read=now) -> Found:
-    """`ditune.uncertainty.measure`."""
+    """`ditune.active.uncertainty.measure`."""
     start, clock = read(), Clock(read)
     found = [line["uncertainty"] for line in scores(Timed(scorer, clock), tasks, spec, 0).table()]
     return found, clock.seconds | {"all": read() - start}

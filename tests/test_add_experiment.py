@@ -15,7 +15,7 @@ BLOCK = re.compile(r"```\{code-block\} \w+\n:caption: (\S+)\n\n(.*?)```", re.DOT
 
 @pytest.mark.slow
 def test_the_page_adds_an_experiment_that_runs(tmp_path):
-    for name in ("ditune", "notebooks", "book"):
+    for name in ("ditune", "notebooks", "book", "tests"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     blocks = dict(BLOCK.findall((ROOT / "book/add_experiment.md").read_text(encoding="utf-8")))
     commands = blocks.pop("commands").splitlines()
@@ -33,4 +33,8 @@ def test_the_page_adds_an_experiment_that_runs(tmp_path):
         printed += done.stdout
     assert "20_alphabet: executed" in printed and "4 of 4 runs recorded" in printed
     assert len(list((tmp_path / "results").glob("*.json"))) == 4
+    pytests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_profiles.py"]
+    chosen = ["-k", "20_alphabet or sets_every_parameter", f"--rootdir={tmp_path}", "-c", str(ROOT / "pyproject.toml")]
+    done = subprocess.run([*pytests, *chosen], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
     assert "image/svg+xml" in (tmp_path / "book/notebooks/20_alphabet.ipynb").read_text(encoding="utf-8")

@@ -36,7 +36,7 @@ def measure_run(spec: MeasureSpec, checkpoint: Path, progress=lambda step, n_ste
     """Train the first model and measure the tasks that are left; plain data:
 
     metrics: {"step s": step and exact match on the test}; curve: [{step, loss, uncertainty, probability}], the last two
-    means over tasks; maps: {"step s": `active.task_map`}; example, sizes and variants: what these functions give, of
+    means over tasks; maps: {"step s": `loop.task_map`}; example, sizes and variants: what these functions give, of
     the trained model; seconds: {name of variant: of its measurement}; wall_s, train_s, tokens, tokens_per_s, device. It
     takes a minute and has no checkpoint.
     """

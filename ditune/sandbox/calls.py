@@ -18,7 +18,7 @@ import os
 import sys
 import types
 
-CHANNEL = 3  # as in ditune.jail
+CHANNEL = 3  # as in jail.py
 LONGEST = 1 << 24  # bytes of a message
 KINDS = {kind.__name__: kind for kind in (list, tuple, set, frozenset, dict)}
 
