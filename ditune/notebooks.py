@@ -230,7 +230,9 @@ def from_yaml(text: str):
     number = "tag:yaml.org,2002:int"
     Loader.add_constructor(number, lambda self, node: int(node.value, 0 if node.value[:2] in ("0o", "0x") else 10))
     try:
-        return yaml.load(text, Loader)
+        value = yaml.load(text, Loader)
+        json.dumps(value, default=str)  # ValueError where it holds itself
+        return value
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(str(error) if isinstance(error, yaml.YAMLError) else "too many brackets") from None
 

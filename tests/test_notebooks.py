@@ -52,6 +52,7 @@ def test_a_mapping_on_the_command_line_changes_the_keys_that_it_names(study_fold
     (["02"], "study", [("rate", "1e999")], "rate = inf; allowed: finite numbers"),
     (["02"], "study", [("limit", "[1, -.inf]")], "limit = [1, -inf]; allowed: finite numbers"),
     (["02"], "study", [("n_rules", "[" * 3000)], "is not valid YAML: too many brackets"),
+    (["02"], "study", [("n_rules", "&a [*a]")], "is not valid YAML: Circular reference"),
     (["02"], "study", [("limit", "{a: 1, b: 2, a: 3}")], "'a' occurs twice"),
     (["02"], "study", [("name", "7")], "name = 7 has the wrong type; allowed: str"),
     (["02"], "study", [("rate", "fast")], "rate = 'fast' has the wrong type; allowed: float"),
