@@ -53,9 +53,8 @@ def changed(**changes):
     """A record with other content, as it would be written."""
 
     def damage(path):
-        data = json.loads(path.read_text())
-        data.pop("sum")
-        path.write_text(json.dumps(data | changes))
+        data = json.loads(path.read_text()) | changes
+        path.write_text(json.dumps(data | {"sum": records.checksum(data)}))
 
     return damage
 

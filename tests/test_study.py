@@ -392,8 +392,9 @@ def test_a_dask_scheduler_without_workers_is_said_and_waited_for(home, cluster):
 @pytest.mark.slow
 def test_a_dask_worker_with_other_sources_is_refused_by_name_and_replaces_no_record(home, cluster, tmp_path):
     shutil.copytree(guard.PACKAGE, tmp_path / "other" / "ditune")
-    edited = tmp_path / "other/ditune/store/backends.py"
-    edited.write_text(edited.read_text().replace("torch.set_num_threads(1)", "torch.set_num_threads(2)"))
+    edited, text = tmp_path / "other/ditune/store/threads.py", "torch.set_num_threads(1)"
+    assert text in edited.read_text()
+    edited.write_text(edited.read_text().replace(text, "torch.set_num_threads(2)"))
     spec = StubSpec()
     study.compute([spec], jobs=1)
     before = records.find(spec).path.read_bytes()
