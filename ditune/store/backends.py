@@ -208,13 +208,14 @@ def there(spec: Spec, code: str, options: dict) -> dict | None:
 
 def connected(address: str):
     """A client of the Dask scheduler at an address."""
+    if not address:
+        raise SpecError(f"no Dask scheduler at {address!r}: the address is empty")
     try:
         from distributed import Client
+
         for name in ("distributed", "distributed.client"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # what is lost is said in one line
-        if address:
-            return Client(address)
-        raise ValueError("the address is empty")
+        return Client(address)
     except ModuleNotFoundError:
         raise SpecError('a Dask scheduler needs the extra "cluster": pip install -e ".[cluster]"') from None
     except (ValueError, OSError) as error:
