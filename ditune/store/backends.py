@@ -150,8 +150,8 @@ def processes(jobs: int, function: Callable, calls: list[tuple], *shared) -> Ite
 
 @contextlib.contextmanager
 def no_signals() -> Iterator[None]:
-    """What a terminal sends to all processes, Ctrl-C and that it was closed, waits until the end of the block."""
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGHUP])
+    """What ends a program, sent by a terminal or a scheduler to all processes, waits until the end of the block."""
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGHUP, signal.SIGTERM])
     try:
         yield
     finally:
@@ -357,6 +357,7 @@ def checkpoint_path(pack: list[Spec]) -> Path:
 def start_worker(steps=None):
     """Prepare a process of a pool: one thread, progress in shared memory, and an end when the parent ends."""
     os.environ.update(ONE_THREAD)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])  # what a terminal sends stays with the parent
     threading.Thread(target=_end_with_parent, daemon=True).start()
     work.steps = steps
 
