@@ -2,12 +2,15 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
 
 import pytest
+import torch
+from click.testing import CliRunner
 
 from ditune import notebooks, study
 from ditune.specs import SpecError
@@ -49,6 +52,52 @@ def test_a_rehearsal_ends_with_records_that_are_unpacked_and_found(tmp_path, mon
     assert len(found) == 8 and gpu.planned(gpu.TINY_PLAN, "smoke") == []
     (planned,) = notebooks.plan(["02"], "smoke")
     assert study.missing(planned.specs) == []
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """A rehearsal in this process: gate passed, measurements made up, records and home in tmp_path."""
+    monkeypatch.setenv("DITUNE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(records, "results", lambda: tmp_path / "results")
+    monkeypatch.setattr(gpu, "gate", lambda rehearse: True)
+    monkeypatch.setattr(gpu, "kernels", lambda run, device: [])
+    monkeypatch.setattr(gpu, "step_times", lambda run, device: {1: 1e-6})
+    monkeypatch.setattr(gpu, "TINY_PLAN", (("02", {"n_seeds": 1}),))
+    return lambda *words: CliRunner().invoke(gpu.main, ["--rehearse", "--out", str(tmp_path / "out"), *words])
+
+
+def test_a_loss_that_is_no_number_does_not_pass_the_gate(machine, monkeypatch):
+    monkeypatch.setattr(gpu, "agrees", lambda run, device: {"difference": float("nan")})
+    done = machine()
+    assert done.exit_code == 1 and "bf16 differs" in done.output
+    ours, theirs = torch.tensor([1.0, float("nan")]), torch.tensor([1.0, 1.0])
+    assert not (ours - theirs).abs().max().item() <= gpu.MOST_DIFFERENCE
+
+
+def test_a_run_that_fails_costs_no_other_and_a_second_call_measures_nothing_again(machine, monkeypatch, tmp_path):
+    calls, compute = [], study.compute
+    monkeypatch.setattr(gpu, "agrees", lambda run, device: calls.append(device) or {"difference": 0.0})
+
+    def failing(specs, *rest, **options):
+        if len(calls) == 1:
+            calls.append("failed")
+            records.save(records.make(specs[0], None, "CUDA out of memory"))
+            raise study.RunsFailed({specs[0]: {"error": "CUDA out of memory"}})
+        compute(specs, *rest, **options)
+
+    monkeypatch.setattr(study, "compute", failing)
+    done = machine()
+    assert done.exit_code == 0 and "1 of 2 runs" in done.output, done.output
+    assert "out of memory" in (tmp_path / "out/measures.json").read_text()
+    assert len(gpu.unpack(tmp_path / "out/records.tar.gz")) == 1
+    shutil.rmtree(tmp_path / "out")
+    assert machine().exit_code == 0 and calls == ["cpu", "failed"]
+
+
+def test_a_run_that_does_not_fit_any_more_is_not_begun(machine, monkeypatch):
+    monkeypatch.setattr(gpu, "agrees", lambda run, device: {"difference": 0.0})
+    monkeypatch.setattr(study, "compute", None)
+    assert "0 of 2 runs" in machine("--minutes", "0.4").output
 
 
 def test_an_archive_with_anything_but_records_is_refused(tmp_path):
