@@ -193,9 +193,10 @@ def unpack(archive: Path) -> list[Path]:
             if not re.fullmatch(r"results/[0-9a-f]{16}\.json", member.name) or not member.isfile():
                 raise SpecError(f"{archive} holds {member.name!r}; allowed: results/KEY.json")
         texts = {member.name: tar.extractfile(member).read().decode() for member in tar.getmembers()}
-    for name, text in texts.items():
-        files.write(records.root() / name, text)
-    return [records.root() / name for name in texts]
+    found = {records.results() / Path(name).name: text for name, text in texts.items()}
+    for path, text in found.items():
+        files.write(path, text)
+    return list(found)
 
 
 def passed_gate(run: RunSpec, device: str, out: Path, rehearse: bool) -> dict:
