@@ -65,7 +65,7 @@ MOST_MEMBERS = 64
 
 def packed_step(run: RunSpec, n_steps: int, trainer_steps: int, repetitions: int, device: str = "cuda", most: int = MOST_MEMBERS) -> list[dict]:
     """Tokens a second of the largest pack that fits and of one run, against Trainer and against the rate of products."""
-    fits = member_packs.pack_size(member_packs.member_bytes(run), member_packs.free_bytes()) if device == "cuda" else most
+    fits = member_packs.pack_members(run) if device == "cuda" else most
     packs = {m: pack_of(run, m, device) for m in sorted({1, min(most, fits)})}
     alone = packs[1]
     data = Rows(alone.data(0, trainer_steps + 2)[0].flatten(0, 1).cpu(), alone.start)
@@ -80,10 +80,10 @@ def packed_step(run: RunSpec, n_steps: int, trainer_steps: int, repetitions: int
     best = matmul_rate(limit.large(device), device, torch.bfloat16 if run.train.bf16 else torch.float32, repetitions)
     what, m = f"packed step, {run.model.n_layer} x {run.model.n_embd}", max(packs)
     return [
-        row(f"{what}, {m} models", "tokens/s", rates[m], rates[TRAINER], TRAINER, 15.0),
+        row(f"{what}, {m} models", "tokens/s", rates[m], rates[TRAINER], TRAINER),
         row(f"{what}, 1 model", "tokens/s", rates[1], rates[TRAINER], TRAINER),
         row(f"{what}, {m} models", "FLOP/s", [r * whole for r in rates[m]], best, "rate of matrix products, 8192 x 8192", None, f"credited with a whole pass of {whole / 1e6:.1f} MFLOP a token"),
-        row(f"{what}, {m} models, work done", "FLOP/s", [r * done for r in rates[m]], best, "rate of matrix products, 8192 x 8192", 0.4, f"{done / 1e6:.1f} MFLOP a token: without what is left out for the prompt's positions"),
+        row(f"{what}, {m} models, work done", "FLOP/s", [r * done for r in rates[m]], best, "rate of matrix products, 8192 x 8192", None, f"{done / 1e6:.1f} MFLOP a token: without what is left out for the prompt's positions"),
     ]
 
 

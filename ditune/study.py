@@ -125,12 +125,7 @@ class Chapter:
         return [ledger.judge(claim, claim.table(self) if claim.table else self.frame) for claim in claims]
 
     def verdicts(self) -> str:
-        """A table with a row a statement; each verdict is glued under `verdict_ID` and `seen_ID` for other pages."""
-        from .report.notebook import glue
-
-        for verdict in self.judged:
-            glue(f"verdict_{verdict.claim.id}", verdict.verdict)
-            glue(f"seen_{verdict.claim.id}", verdict.text())
+        """A table with a row a statement."""
         caption = "The statements, each with its verdict and what was seen; means with 95 % t-intervals over seeds"
         return tables.verdicts(self.judged, caption, f"tab-verdicts-{self.name[:2]}")
 
